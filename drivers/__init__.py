@@ -1,0 +1,1 @@
+"""One module per platform: translators between a device's words and our values."""

@@ -1,0 +1,1 @@
+"""switchguard: tables in, plan out; everything else is plumbing."""

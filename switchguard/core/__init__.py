@@ -1,0 +1,1 @@
+"""Decisions: pure functions over immutable values. No clock, no I/O, no logging."""

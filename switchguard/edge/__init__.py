@@ -1,0 +1,1 @@
+"""The outside world; each file hides one library."""

@@ -1,0 +1,1 @@
+"""A real network in namespaces on one Linux machine."""

@@ -1,0 +1,265 @@
+"""What the inside needs from the outside: small Protocols, no implementations.
+
+Drivers speak to a `Session` and return core values; they open nothing and keep nothing. A driver has exactly the capability
+Protocols whose methods it defines (`isinstance(driver, ReadsNat)`), and the capability matrix is printed from that.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, Protocol, runtime_checkable
+
+from switchguard.core.model import (
+    Address,
+    Change,
+    Device,
+    Diff,
+    Enforced,
+    Exemption,
+    Facts,
+    FdbEntry,
+    Gap,
+    HeldSlot,
+    Interface,
+    Link,
+    NatSize,
+    NatUsage,
+    Neighbor,
+    Outcome,
+    PastPenalty,
+    Plan,
+    PortCounters,
+    Release,
+    Verdict,
+)
+
+Transport = Literal["cli", "snmp", "candidate"]
+Oid = str
+"""Dotted numbers without a leading dot, such as 1.3.6.1.2.1.17.4.3.1.2."""
+SnmpValue = int | bytes | str
+"""INTEGER, counters, gauges and TimeTicks as int; OCTET STRING and IpAddress as bytes; OBJECT IDENTIFIER as dotted str."""
+
+
+# --- reaching devices ------------------------------------------------------------------------------------------------
+
+
+class Secret:
+    """A password or community. Its repr and str are `***`; `reveal()` is called only where a library needs it."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return "***"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
+@dataclass(frozen=True, slots=True)
+class SnmpAccess:
+    """v2c: `community`. v3: `user` with authentication and privacy (authPriv), RFC 3414 and RFC 3826 protocols."""
+
+    version: Literal["2c", "3"] = "2c"
+    community: Secret | None = None
+    user: str | None = None
+    auth_key: Secret | None = None
+    auth_protocol: Literal["md5", "sha", "sha224", "sha256", "sha384", "sha512"] = "sha"
+    priv_key: Secret | None = None
+    priv_protocol: Literal["des", "aes", "aes192", "aes256"] = "aes"
+    port: int = 161
+    timeout_s: float = 2.0
+    retries: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """How to reach a device. `host` is an address or name, or `local` for the machine we run on."""
+
+    host: str
+    port: int | None = None
+    username: str | None = None
+    password: Secret | None = None
+    enable_password: Secret | None = None
+    key_file: str | None = None
+    known_hosts: str | None = None
+    """File of accepted SSH host keys; without it the user's own known_hosts. There is no way to accept any key."""
+    timeout_s: float = 10.0
+    snmp: SnmpAccess | None = None
+    napalm_options: Mapping[str, object] = field(default_factory=dict)
+    """Passed as `optional_args` to the NAPALM driver, e.g. {"transport": "https"} for EOS."""
+
+
+@runtime_checkable
+class Candidate(Protocol):
+    """A loaded, not yet committed configuration change (NAPALM). Leaving the context without commit discards it."""
+
+    def diff(self) -> str:
+        """The device's own diff of candidate and running configuration."""
+
+    def commit(self) -> None: ...
+
+
+class Session(Protocol):
+    """A conversation with one device. Opens transports when first needed; every method may raise a DeviceError."""
+
+    @property
+    def device(self) -> Device: ...
+
+    def speaks(self, transport: Transport) -> bool:
+        """Whether the site configures this transport; no traffic."""
+
+    def ask(self, command: str) -> str:
+        """One exec command, its whole answer. On Linux a non-zero exit status raises CommandRefused."""
+
+    def stream(self, command: str) -> Iterator[bytes]:
+        """The same, in chunks while they arrive (an exec channel where the device has a real shell)."""
+
+    def feed(self, command: str, text: str) -> str:
+        """A shell command with `text` on its standard input (`nft -f -`). Only on devices with a real shell."""
+
+    def configure(self, lines: Sequence[str]) -> str:
+        """Configuration lines outside a candidate. A line that the device refuses raises CommandRefused."""
+
+    def get(self, oids: Sequence[Oid]) -> Mapping[Oid, SnmpValue | None]:
+        """SNMP GET; None for noSuchObject and noSuchInstance."""
+
+    def walk(self, column: Oid) -> Mapping[tuple[int, ...], SnmpValue]:
+        """One column or subtree: index sub-identifiers after `column` -> value. Empty when the agent has no such table."""
+
+    def candidate(self, lines: Sequence[str]) -> AbstractContextManager[Candidate]:
+        """Load `lines` as a merge candidate."""
+
+    def close(self) -> None: ...
+
+
+Opens = Callable[[Device], AbstractContextManager[Session]]
+"""How gather and apply get a session; the composition root decides what is behind it."""
+
+
+# --- what a driver can do --------------------------------------------------------------------------------------------
+
+
+@runtime_checkable
+class ReadsNat(Protocol):
+    def nat(self, session: Session) -> tuple[NatUsage, ...]: ...
+
+
+@runtime_checkable
+class ReadsNatSize(Protocol):
+    def nat_size(self, session: Session) -> NatSize: ...
+
+
+@runtime_checkable
+class ReadsArp(Protocol):
+    def arp(self, session: Session) -> tuple[Neighbor, ...]: ...
+
+
+@runtime_checkable
+class ReadsFdb(Protocol):
+    def fdb(self, session: Session) -> tuple[FdbEntry, ...]: ...
+
+
+@runtime_checkable
+class ReadsInterfaces(Protocol):
+    def interfaces(self, session: Session) -> tuple[Interface, ...]:
+        """Includes every MAC that the device itself owns (ifPhysAddress, bridge address)."""
+
+
+@runtime_checkable
+class ReadsCounters(Protocol):
+    def counters(self, session: Session, at: datetime) -> tuple[PortCounters, ...]: ...
+
+
+@runtime_checkable
+class ReadsLinks(Protocol):
+    def links(self, session: Session) -> tuple[Link, ...]: ...
+
+
+@runtime_checkable
+class Enforces(Protocol):
+    """Render, preview, push, read back. Rendering is pure; `apply` decides the order and records every step."""
+
+    facts: Facts
+
+    def enforced(self, session: Session) -> Enforced:
+        """Everything of the kinds in `facts.penalties` that the device enforces now, whoever put it there."""
+
+    def render(self, changes: Sequence[Change]) -> tuple[str, ...]:
+        """The exact lines (for a person and for the push)."""
+
+    def preview(self, session: Session, changes: Sequence[Change]) -> Diff:
+        """The diff without touching the device: from the device where `facts.dry_run_diff` says so, else computed."""
+
+    def push(self, session: Session, changes: Sequence[Change]) -> Diff:
+        """Make all changes in one commit and return the diff. Raises UnexpectedDiff before committing anything foreign."""
+
+
+@runtime_checkable
+class ClearsSessions(Protocol):
+    def clear_sessions(self, session: Session, addresses: Sequence[Address]) -> int:
+        """Delete the translations of these inside addresses; how many went."""
+
+
+class Driver(Protocol):
+    """Every driver has a name and a netmiko platform; capabilities are the Protocols above."""
+
+    platform: str
+
+
+# --- memory and messages ---------------------------------------------------------------------------------------------
+
+
+class Source(Protocol):
+    """An inventory: devices and how to reach them."""
+
+    def devices(self) -> Iterable[tuple[Device, Endpoint]]: ...
+
+
+class Ledger(Protocol):
+    """What was decided, meant and done. Every method is one transaction; LedgerError when the store fails."""
+
+    def standing(self) -> tuple[Verdict, ...]:
+        """Penalties that have not been released."""
+
+    def past(self, since: datetime) -> tuple[PastPenalty, ...]: ...
+
+    def held(self) -> tuple[HeldSlot, ...]:
+        """Slots that are ours: planned, pushed, verified, failed or being released."""
+
+    def exemptions(self, now: datetime) -> tuple[Exemption, ...] | Gap:
+        """A Gap if they cannot be read: then nothing may be written."""
+
+    def streaks(self) -> Mapping[tuple[str, str], int]:
+        """(rule, client) -> consecutive cycles over the threshold, as of the last cycle."""
+
+    def remember(self, at: datetime, streaks: Mapping[tuple[str, str], int]) -> None: ...
+
+    def sentence(self, verdicts: Sequence[Verdict], released: Sequence[Release], at: datetime) -> None:
+        """Record new and changed verdicts and the end of others."""
+
+    def intend(self, plan: Plan) -> None:
+        """Before the push: every change as `planned` (or `releasing`), adopted as verified, forgotten as released."""
+
+    def pushed(self, changes: Sequence[Change], at: datetime) -> None: ...
+
+    def record(self, outcomes: Sequence[Outcome], at: datetime) -> None:
+        """After reading back."""
+
+    def paused(self) -> str | None:
+        """Why all writes are paused, or None."""
+
+
+class Notifier(Protocol):
+    def tell(self, subject: str, text: str) -> None: ...
