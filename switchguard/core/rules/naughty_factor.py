@@ -1,0 +1,174 @@
+"""How much a client looks like a swarm, 0.0-1.0: many sessions, mostly to different hosts, active, to high ports.
+
+    factor = crowd * spread * activity * suspicion        (each clipped to 0.0-1.0)
+
+    crowd      s^2 / (s^2 + 120^2)          s sessions: 20 are a power user's, 120 make one half, 700 make 0.97
+    spread     (h/s - floor) / 0.35         h distinct remote hosts; floor = 0.15 + 0.35 * visited
+      visited  (tcp - 0.9) / 0.1 * (1 - unanswered / 0.05): all TCP and all answered, like a server's visitors
+    activity   share active / 0.6           0.9 if the platform does not tell
+    suspicion  1 - (1 - ports) * (1 - silence)
+      ports    0.1 + 0.9 * share to ports above 1024 / 0.6
+      silence  (unanswered - 0.3) / 0.5     0 if the platform does not tell: a scanner knocks at closed doors
+
+docs/scoring.md has the calibration, and what each number rests on.
+
+`sort` names what the client is by its ports. The unanswered queries of a resolver are no evidence (lame servers are its
+daily bread, and when the uplink fails all stay unanswered), so `silence` does not count for it.
+
+`certainty` is 1.0, times 0.75 without idle times, 0.85 without the share unanswered, 0.95 without the most frequent
+port. A missing column makes the factor less certain; it neither makes nor unmakes a swarm.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import prod
+from typing import Literal
+
+from switchguard.core.model import Attribution, Client, Finding, NatUsage, Rule
+from switchguard.core.rules._sight import in_sight
+
+KIND = "naughty_factor"
+
+Sort = Literal["swarm", "scanner", "resolver", "proxy", "server", "ordinary"]
+
+HALF_CROWD = 120
+UNKNOWN_ACTIVITY = 0.9
+MANY = 200
+"""Sessions from which on a client is worth a name: ten times a power user's."""
+DOMINANT = 0.7
+"""Share of sessions to one port that makes that port the client's purpose."""
+LOOKUPS = {53: "DNS", 123: "NTP", 853: "DNS over TLS"}
+WEB = {80: "HTTP", 443: "HTTPS", 3128: "a proxy", 8080: "HTTP"}
+
+_NAMED: Mapping[Sort, str] = {
+    "swarm": "",
+    "ordinary": "",
+    "scanner": ": a scanner",
+    "resolver": ": a resolver, not a swarm",
+    "proxy": ": a proxy or a busy browser, not a swarm",
+    "server": ": visitors of a server, it seems",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """One client's naughty factor: value and certainty 0.0-1.0, the parts whose product the value is, a sentence."""
+
+    value: float
+    parts: Mapping[str, float]
+    because: str
+    certainty: float
+    sort: Sort
+
+
+def judge(attribution: Attribution, rule: Rule, streaks: Mapping[tuple[str, str], int]) -> tuple[Finding, ...]:
+    """Everyone in sight whose factor is above the rule's threshold."""
+    return tuple(
+        _finding(client, factor(usage), rule, streaks)
+        for client, usage in in_sight(attribution)
+        if prod(_parts(usage).values()) > rule.above
+    )
+
+
+def factor(usage: NatUsage) -> Factor:
+    """The naughty factor of one client's usage, on its own."""
+    parts = _parts(usage)
+    value = prod(parts.values())
+    sort = _sort(usage, value)
+    return Factor(value, parts, ", ".join(_clauses(usage)) + _NAMED[sort], _certainty(usage), sort)
+
+
+def _finding(client: Client, rated: Factor, rule: Rule, streaks: Mapping[tuple[str, str], int]) -> Finding:
+    streak = streaks.get((rule.name, client.identity), 0) + 1
+    return Finding(
+        client=client.identity,
+        rule=rule.name,
+        value=rated.value,
+        threshold=rule.above,
+        because=rated.because,
+        streak=streak,
+        macs=client.macs,
+        addresses=client.addresses,
+    )
+
+
+def _parts(usage: NatUsage) -> dict[str, float]:
+    sessions = usage.sessions
+    return {
+        "crowd": sessions * sessions / (sessions * sessions + HALF_CROWD * HALF_CROWD),
+        "spread": _clip((_hosts_per_session(usage) - 0.15 - 0.35 * _visited(usage)) / 0.35),
+        "activity": UNKNOWN_ACTIVITY if usage.active_share is None else _clip(usage.active_share / 0.6),
+        "suspicion": 1 - (1 - _ports(usage)) * (1 - _silence(usage)),
+    }
+
+
+def _hosts_per_session(usage: NatUsage) -> float:
+    return _clip(usage.remotes / usage.sessions) if usage.sessions else 0.0
+
+
+def _visited(usage: NatUsage) -> float:
+    return _clip((usage.tcp_share - 0.9) / 0.1) * _clip(1 - (usage.unanswered_share or 0.0) / 0.05)
+
+
+def _ports(usage: NatUsage) -> float:
+    return 0.1 + 0.9 * _clip(usage.high_port_share / 0.6)
+
+
+def _silence(usage: NatUsage) -> float:
+    if usage.unanswered_share is None or _mostly_to(LOOKUPS, usage):
+        return 0.0
+    return _clip((usage.unanswered_share - 0.3) / 0.5)
+
+
+def _mostly_to(ports: Mapping[int, str], usage: NatUsage) -> bool:
+    return usage.top_port in ports and (usage.top_port_share or 0.0) >= DOMINANT
+
+
+def _clip(share: float) -> float:
+    return min(max(share, 0.0), 1.0)
+
+
+def _certainty(usage: NatUsage) -> float:
+    return (
+        (0.75 if usage.active_share is None else 1.0)
+        * (0.85 if usage.unanswered_share is None else 1.0)
+        * (0.95 if usage.top_port is None else 1.0)
+    )
+
+
+def _sort(usage: NatUsage, value: float) -> Sort:
+    if usage.sessions < MANY:
+        return "swarm" if value >= 0.5 else "ordinary"
+    if _mostly_to(LOOKUPS, usage):
+        return "resolver"
+    if _silence(usage) >= 0.5 and _hosts_per_session(usage) >= 0.5:
+        return "scanner"
+    if _mostly_to(WEB, usage):
+        return "proxy"
+    if (
+        _visited(usage) >= 0.5
+        and usage.high_port_share >= 0.6
+        and _hosts_per_session(usage) < 0.5 <= usage.remotes / 50
+    ):
+        return "server"
+    return "swarm" if value >= 0.5 else "ordinary"
+
+
+def _clauses(usage: NatUsage) -> Iterator[str]:
+    hosts = min(usage.remotes, usage.sessions)
+    if hosts == 1:
+        yield f"{usage.sessions:,} {'session goes' if usage.sessions == 1 else 'sessions go'} to one host"
+    else:
+        yield f"{hosts:,} of {usage.sessions:,} sessions go to different hosts"
+    yield "idle times unknown" if usage.active_share is None else f"{_percent(usage.active_share)} active"
+    if usage.unanswered_share is not None and usage.unanswered_share >= 0.1:
+        yield f"{_percent(usage.unanswered_share)} unanswered"
+    if usage.top_port is not None and usage.top_port_share is not None and usage.top_port_share >= DOMINANT:
+        name = LOOKUPS.get(usage.top_port) or WEB.get(usage.top_port)
+        yield f"{_percent(usage.top_port_share)} to port {usage.top_port}{f' ({name})' if name else ''}"
+    elif usage.sessions >= MANY:
+        yield f"{_percent(usage.high_port_share)} to ports above 1024"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
