@@ -1,7 +1,7 @@
 """The nouns: what devices told us, what we concluded, and what should therefore be true on which device.
 
-Every value is frozen and hashable. Times are aware datetimes, durations are timedelta or float seconds (the name ends in
-`_s`), rates are bits per second, traffic is octets. `None` always means "the platform does not tell", never zero.
+Every value is frozen. Times are aware datetimes, durations are timedelta or float seconds (the name ends in `_s`),
+rates are bits per second, traffic is octets. `None` always means "the platform does not tell", never zero.
 """
 
 import re
@@ -37,7 +37,7 @@ class Mac:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Any usual spelling: 02:00:..., 02-00-..., 0200.0000.0007, 020000-000007, 020000000007. ValueError otherwise."""
+        """Any usual spelling: 02:00:…, 02-00-…, 0200.0000.0007, 020000-000007, 020000000007. ValueError otherwise."""
         if not _MAC_SPELLINGS.fullmatch(text.strip()):
             raise ValueError(
                 f"{text!r} is not a MAC address; write it like 02:00:00:00:00:07, 0200.0000.0007 or 020000-000007"
@@ -105,7 +105,7 @@ class Device:
 
 # --- what devices tell -----------------------------------------------------------------------------------------------
 
-Table = Literal["nat", "nat_size", "arp", "fdb", "counters", "links", "interfaces", "enforced"]
+Table = Literal["nat", "nat_size", "arp", "fdb", "counters", "links", "interfaces", "enforced", "exemptions"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,7 +386,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A penalty for a client, its cause, and its end. `id` is stable for the life of the penalty: cycles compare by it."""
+    """A penalty for a client, its cause, and its end. `id` stays the same for its whole life: cycles compare by it."""
 
     id: str
     client: ClientId
@@ -525,7 +525,7 @@ class Plan:
     refusals: tuple[Refusal, ...] = ()
     flushes: tuple[SessionFlush, ...] = ()
     adopted: tuple[Change, ...] = ()
-    """Already true on the device and ours by the ledger (a push whose outcome was lost): record as verified, push nothing."""
+    """True on the device and ours by the ledger (the outcome of a push was lost): record as verified, push nothing."""
     forgotten: tuple[Slot, ...] = ()
     """Ours by the ledger, wanted no more, and already gone from the device: record as released, push nothing."""
 

@@ -1,0 +1,238 @@
+"""Any decision of ours -> plain sentences, months later as well as now.
+
+Times are told in the zone that they come with, without the date where it is the same day. Words from the network and
+from people (owners, reasons) are repeated without their control characters: a sentence must not steer a terminal.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from switchguard.core.model import (
+    Block,
+    Change,
+    Client,
+    Finding,
+    Gap,
+    HeldSlot,
+    Location,
+    NatUsage,
+    Notify,
+    Penalty,
+    Quarantine,
+    RateLimit,
+    Refusal,
+    Release,
+    RestrictPorts,
+    SessionCap,
+    SessionFlush,
+    Slot,
+    Station,
+    Unattributed,
+    Verdict,
+)
+
+_SPANS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+
+
+def duration(span: timedelta | float) -> str:
+    """`2 d 4 h`, `1 h 30 min`, `4 s`: the two largest units, rounded down. A bare number is seconds."""
+    left = int(span.total_seconds() if isinstance(span, timedelta) else span)
+    if left < 0:
+        return f"-{duration(-left)}"
+    counts: list[tuple[int, str]] = []
+    for unit, size in _SPANS:
+        count, left = divmod(left, size)
+        counts.append((count, unit))
+    first = next((place for place, (count, _) in enumerate(counts) if count), len(counts) - 1)
+    told = [f"{count} {unit}" for count, unit in counts[first : first + 2] if count]
+    return " ".join(told) or "0 s"
+
+
+def rate(bits_per_second: float) -> str:
+    """`64 kbit/s`, `2.5 Mbit/s`: powers of ten, as networks count."""
+    return f"{_scaled(bits_per_second)}bit/s"
+
+
+def volume(octets: float) -> str:
+    """`1.5 GB`: powers of ten."""
+    return f"{_scaled(octets)}B"
+
+
+def moment(when: datetime, beside: datetime | None = None) -> str:
+    """`14:02`, or `2026-12-01 14:02` where that is not the day of `beside`."""
+    if beside is not None and when.astimezone(beside.tzinfo).date() == beside.date():
+        return f"{when.astimezone(beside.tzinfo):%H:%M}"
+    return f"{when:%Y-%m-%d %H:%M}"
+
+
+def penalty_phrase(penalty: Penalty) -> str:
+    """What is done, as a noun: `a block of its MAC`."""
+    match penalty:
+        case Notify():
+            return "a notice"
+        case SessionCap(sessions):
+            return f"a cap of {sessions:,} sessions"
+        case RateLimit(bits_per_second):
+            return f"a limit of {rate(bits_per_second)}"
+        case RestrictPorts(up_to):
+            return f"a restriction to remote ports up to {up_to}"
+        case Block(by):
+            return "a block of its MAC" if by == "mac" else "a block of its address"
+        case Quarantine(vlan):
+            return f"quarantine in VLAN {vlan}"
+
+
+def slot_phrase(slot: Slot) -> str:
+    """Where it is done: `02:00:00:00:00:07 in VLAN 10 on sw1`."""
+    address = () if slot.address is None else (str(slot.address),)
+    return f"{' '.join((*address, *_station_words(slot.station))) or 'everybody'} on {slot.device}"
+
+
+def change_sentence(change: Change) -> str:
+    """What is about to happen in one place, and why."""
+    tail = f"{slot_phrase(change.slot)}{_because(change.why)}"
+    if change.before is None:
+        return f"new: {_phrase(change.after)} for {tail}"
+    if change.after is None:
+        return f"lifted: {_phrase(change.before)} for {tail}"
+    return f"changed: {_phrase(change.before)} to {_phrase(change.after)} for {tail}"
+
+
+def refusal_sentence(refusal: Refusal) -> str:
+    """What we declined to do, where, and why; the safeguard's word comes last, for searching."""
+    where = f" on {refusal.device}" if refusal.device else ""
+    return f"{_plain(refusal.what)}{where}: {_plain(refusal.why)} [{refusal.safeguard}]"
+
+
+def flush_sentence(flush: SessionFlush) -> str:
+    return f"forget the sessions of {_listed(flush.addresses)} on {flush.device}"
+
+
+def gap_sentence(gap: Gap) -> str:
+    return f"{gap.device}: no {gap.table} table: {_plain(gap.why)}"
+
+
+def unattributed_sentence(item: Unattributed) -> str:
+    sessions = f" ({item.sessions:,} sessions)" if item.sessions else ""
+    return f"{_plain(item.what)}{sessions} is nobody's: {_plain(item.why)}"
+
+
+def verdict_sentence(verdict: Verdict, now: datetime | None = None) -> str:
+    """`mac:… has a block of its MAC since 14:02 until 16:02 (1 h 58 min left) because …`.
+
+    Without `now` the start carries its date and nothing is counted down: the form for the history.
+    """
+    since = moment(verdict.since, now)
+    if verdict.until is None:
+        until = "until somebody lifts it"
+    else:
+        left = f" ({duration(verdict.until - now)} left)" if now is not None and verdict.until > now else ""
+        until = f"until {moment(verdict.until, now or verdict.since)}{left}"
+    whose = f"asked for by {verdict.requested_by}" if verdict.requested_by else f"rule {verdict.rule}"
+    again = f", offence {verdict.offence}" if verdict.offence > 1 else ""
+    where = f" on {verdict.on_device}" if verdict.on_device else ""
+    head = f"{_plain(verdict.client)}: {penalty_phrase(verdict.penalty)}{where} since {since} {until}"
+    return f"{head}{_because(verdict.because)} ({whose}{again})"
+
+
+def release_sentence(release: Release) -> str:
+    verdict = release.verdict
+    ended = f"{penalty_phrase(verdict.penalty)} of {moment(verdict.since)} ends"
+    return f"{_plain(verdict.client)}: {ended}{_because(release.why)}"
+
+
+def finding_sentence(finding: Finding) -> str:
+    polls = "poll" if finding.streak == 1 else "polls in a row"
+    head = f"rule {finding.rule}: {finding.value:.4g}, threshold {finding.threshold:.4g}, {finding.streak} {polls}"
+    return f"{head}{_because(finding.because)}"
+
+
+def location_sentence(location: Location | None, why_not: str = "") -> str:
+    """`sw1 port Gi0/7, VLAN 10, seen 4 s ago, confidence 0.95`."""
+    if location is None:
+        return f"place unknown{f': {_plain(why_not)}' if why_not else ''}"
+    station = location.station
+    port = f" port {station.port}" if station.port else ""
+    vlan = f", VLAN {station.vlan}" if station.vlan is not None else ""
+    seen = f"seen {duration(location.age_s)} ago, confidence {location.confidence:.2f}"
+    return f"{location.device}{port}{vlan}, {seen}"
+
+
+def usage_sentence(usage: NatUsage) -> str:
+    """The counted facts; what they mean is the naughty factor's to say."""
+    told = [f"{usage.sessions:,} sessions to {usage.remotes:,} hosts on {usage.device}"]
+    if usage.active_share is not None:
+        told.append(f"{usage.active_share:.0%} active")
+    if usage.bytes_in is not None and usage.bytes_out is not None:
+        told.append(f"{volume(usage.bytes_in)} in, {volume(usage.bytes_out)} out")
+    return ", ".join(told)
+
+
+def held_sentence(held: HeldSlot) -> str:
+    return f"{penalty_phrase(held.penalty)} for {slot_phrase(held.slot)}, {held.state} since {moment(held.since)}"
+
+
+def story(
+    client: Client,
+    findings: Sequence[Finding] = (),
+    verdicts: Sequence[Verdict] = (),
+    held: Sequence[HeldSlot] = (),
+    refusals: Sequence[Refusal] = (),
+    now: datetime | None = None,
+) -> tuple[str, ...]:
+    """Everything about one client, one sentence each: who, where, what it does, what was found, what stands and where.
+
+    The sequences may be everybody's; only what concerns this client is told.
+    """
+    ours = tuple(verdict for verdict in verdicts if concerns(verdict, client))
+    ids = {verdict.id for verdict in ours}
+    return (
+        _who(client),
+        location_sentence(client.location, client.why_no_location),
+        *((usage_sentence(client.usage),) if client.usage is not None else ()),
+        *(finding_sentence(finding) for finding in findings if finding.client == client.identity),
+        *(verdict_sentence(verdict, now) for verdict in ours),
+        *(held_sentence(slot) for slot in held if ids.intersection(slot.verdicts)),
+        *(f"declined: {refusal_sentence(it)}" for it in refusals if it.client == client.identity or it.verdict in ids),
+    )
+
+
+def concerns(verdict: Verdict, client: Client) -> bool:
+    """By identity, or by a MAC that both have."""
+    return verdict.client == client.identity or not set(verdict.macs).isdisjoint(client.macs)
+
+
+def _who(client: Client) -> str:
+    owner = f", {_plain(client.owner)}" if client.owner else ""
+    return f"{_plain(client.identity)}{owner}: MAC {_listed(client.macs)}, address {_listed(client.addresses)}"
+
+
+def _station_words(station: Station) -> tuple[str, ...]:
+    mac = () if station.mac is None else (str(station.mac),)
+    vlan = () if station.vlan is None else (f"in VLAN {station.vlan}",)
+    port = () if station.port is None else (f"port {station.port}",)
+    return (*mac, *port, *vlan)
+
+
+def _phrase(penalty: Penalty | None) -> str:
+    return "nothing" if penalty is None else penalty_phrase(penalty)
+
+
+def _because(why: str) -> str:
+    return f" because {_plain(why)}" if why else ""
+
+
+def _plain(text: str) -> str:
+    return "".join(letter if letter.isprintable() else "·" for letter in text)
+
+
+def _listed(things: Sequence[object]) -> str:
+    return ", ".join(str(thing) for thing in things) or "unknown"
+
+
+def _scaled(number: float) -> str:
+    """At most four digits: `64 k`, `1.5 G`, `12 `."""
+    for prefix, size in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if number >= size:
+            return f"{number / size:.4g} {prefix}"
+    return f"{number:.0f} "

@@ -1,0 +1,131 @@
+"""A verdict + the network as seen + what each device can do -> where the penalty goes, or why nowhere.
+
+The zone names the place: a role or a device. Where that place cannot do it (no such penalty, VLAN not carried, list
+full, not readable) the switch of the client's location is asked next, then the gateways. All devices of a place must be
+able to, or the next place is asked: half a block is none. A port is used only at the place that the zone or a person
+names, never as a fallback: naming an access switch for what it can only put on a port is the opt-in.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from switchguard.core.fit import (
+    Situation,
+    Unit,
+    first_hops,
+    held_by,
+    holding,
+    location_of,
+    slots_on,
+    why_unlocated,
+)
+from switchguard.core.model import Refusal, Role, Slot, Zone
+from switchguard.core.safeguards import Objection, Subject, not_anew, refuse
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a unit goes. `note` says why not to the place that was asked first."""
+
+    unit: Unit
+    slots: tuple[Slot, ...]
+    note: str = ""
+
+
+def stays(unit: Unit, situation: Situation) -> bool:
+    """In force somewhere by MAC or port, as far as we know, while its client is nowhere to be followed to."""
+    if location_of(unit) is not None or unit.verdict.on_device is not None:
+        return False
+    return any(slot.address is None and in_force(slot, situation) for slot in held_by(unit, situation))
+
+
+def in_force(slot: Slot, situation: Situation) -> bool:
+    """Seen there, or verified once and gone (a reload, to be repaired), or on a device that we cannot look at now."""
+    verified = slot in situation.held and situation.held[slot].state == "verified"
+    return verified or not situation.readable(slot.device) or situation.present(slot) is not None
+
+
+def place(unit: Unit, situation: Situation, occupied: Collection[Slot]) -> Placement | Refusal:
+    """Slots for this unit, given the `occupied` ones (everybody's), or the Refusal that tells every place's reason."""
+    objection = not_anew(unit.whom, unit.macs, situation.attribution, situation.policy.safeguards)
+    if objection:
+        return refuse(unit.verdict, unit.what, objection)
+    reasons: list[tuple[str | None, Objection]] = []
+    for rank, devices in enumerate(_places(unit, situation)):
+        found = {name: slots_on(name, unit, situation, occupied, named=rank == 0) for name in devices}
+        wrong = [(name, result) for name, result in found.items() if isinstance(result, Objection)]
+        slots = tuple(slot for result in found.values() if not isinstance(result, Objection) for slot in result)
+        if slots and not wrong:
+            return Placement(unit, slots, _told(reasons))
+        reasons += wrong or [(None, _nobody(unit, situation))]
+    device, first = reasons[0]
+    return refuse(unit.verdict, unit.what, Objection(first.safeguard, _told(reasons)), device)
+
+
+# --- which devices ---------------------------------------------------------------------------------------------------
+
+
+def _places(unit: Unit, situation: Situation) -> tuple[tuple[str, ...], ...]:
+    """The groups of devices to ask, best first, none twice."""
+    if unit.verdict.on_device is not None:
+        return ((unit.verdict.on_device,),)
+    asked = _named(zone_of(unit.whom, situation.policy.zones), unit, situation)
+    others = (_at_location(unit, situation), _gateways(unit, situation))
+    return (asked, *(group for group in dict.fromkeys(others) if group and group != asked))
+
+
+def zone_of(whom: Subject, zones: Iterable[Zone]) -> Zone:
+    """The first zone that holds any of the subject's addresses, else one that asks for the core."""
+    for zone in zones:
+        for network in zone.networks:
+            if any(it.version == network.version and it in network for it in whom.addresses):
+                return zone
+    return Zone("everybody else", ())
+
+
+def _named(zone: Zone, unit: Unit, situation: Situation) -> tuple[str, ...]:
+    """`enforce_at` is a role, also where a device has the same name, or else the name of a device."""
+    match zone.enforce_at:
+        case Role.ACCESS:
+            return _at_location(unit, situation)
+        case Role.GATEWAY:
+            return _gateways(unit, situation)
+        case Role.CORE:
+            return _cores(unit, situation)
+        case name:
+            return (name,)
+
+
+def _at_location(unit: Unit, situation: Situation) -> tuple[str, ...]:
+    location = location_of(unit)
+    return (location.device,) if location is not None else ()
+
+
+def _cores(unit: Unit, situation: Situation) -> tuple[str, ...]:
+    """The core switches that have the MAC in their table, else all. One that holds the penalty already stays in."""
+    rows = (row for mac in unit.macs for row in situation.attribution.sightings.get(mac, ()))
+    seeing = {row.device for row in rows} | holding(unit, situation)
+    return _of_role(Role.CORE, seeing, situation)
+
+
+def _gateways(unit: Unit, situation: Situation) -> tuple[str, ...]:
+    """The gateways that the client is known to use, else all; one that holds the penalty already stays in."""
+    using = {client.usage.device for client in unit.whom.clients if client.usage is not None}
+    return _of_role(Role.GATEWAY, using | set(first_hops(unit)) | holding(unit, situation), situation)
+
+
+def _of_role(role: Role, preferred: Collection[str], situation: Situation) -> tuple[str, ...]:
+    names = sorted(name for name, enforcer in situation.enforcers.items() if enforcer.device.role is role)
+    return tuple(name for name in names if name in preferred) or tuple(names)
+
+
+def _nobody(unit: Unit, situation: Situation) -> Objection:
+    """Why a group of devices is empty."""
+    place = zone_of(unit.whom, situation.policy.zones).enforce_at
+    if place == Role.ACCESS:
+        return Objection("unlocated", f"its switch is not known: {why_unlocated(unit)}")
+    return Objection("unsupported", f"no device that can enforce has the role {place}")
+
+
+def _told(reasons: Iterable[tuple[str | None, Objection]]) -> str:
+    return "; ".join(f"{name}: {it.why}" if name else it.why for name, it in reasons)

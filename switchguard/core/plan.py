@@ -1,0 +1,286 @@
+"""Verdicts + what devices already enforce -> the changes to make, or not: the only maker of a Change.
+
+A plan is the difference between two mappings from slots to penalties: what should be true, and what is. Per slot:
+
+    wanted   on the device   ours by the ledger   ->
+    yes      no              yes or no                put it there (again, if a reload lost it)
+    yes      yes             yes                      nothing; adopted if the ledger does not know that it is true
+    yes      yes             no                       refused (foreign): somebody else's, neither adopted nor lifted
+    yes      another value   yes                      change it
+    no       yes             yes                      lift it
+    no       no              yes                      forgotten
+    -        not readable    yes or no                refused (gap): the device keeps what it has
+
+Several causes in one slot: it stays until the last one ends, at the strictest of their values. A slot that a standing
+verdict leaves (its client moved) stays until the new one has been seen on its device.
+
+`mode: observe` keeps us from adding and changing, never from lifting: what we put there ends on time, whatever the mode
+is by then. So `observed` never holds a release, and turning a device to observe lets its penalties run out. A slot that
+stands on an exempt client is lifted. A pause, or exemptions that cannot be read, stop releases as well.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+
+from switchguard.core.brakes import brake
+from switchguard.core.decide import is_manual, is_over
+from switchguard.core.explain import penalty_phrase, slot_phrase
+from switchguard.core.fit import Situation, held_by, units
+from switchguard.core.model import (
+    Attribution,
+    Block,
+    Change,
+    Enforced,
+    Enforcer,
+    Exemption,
+    Gap,
+    HeldSlot,
+    Notify,
+    Plan,
+    Policy,
+    Refusal,
+    SessionFlush,
+    Slot,
+    Verdict,
+)
+from switchguard.core.place import Placement, in_force, place, stays
+from switchguard.core.safeguards import (
+    Objection,
+    Subject,
+    enforces,
+    exempt_by,
+    never,
+    overrides_exemption,
+    refuse,
+    subject,
+)
+from switchguard.core.wants import ENDED, Want, Wants, wants
+
+Step = Change | Slot | Refusal
+"""What becomes of a slot: a change (ends alike: adopted), forgotten, or refused."""
+
+
+def plan(
+    *,
+    wanted: Sequence[Verdict],
+    attribution: Attribution,
+    held: Sequence[HeldSlot],
+    enforced: Mapping[str, Enforced | Gap],
+    enforcers: Mapping[str, Enforcer],
+    exemptions: Sequence[Exemption] | Gap,
+    policy: Policy,
+    paused: str | None,
+    now: datetime,
+) -> Plan:
+    """`wanted` is every verdict that should stand, old and new; nothing wanted releases all that we hold.
+
+    New penalties, for the brakes, are those of rules that hold no slot yet: a verdict that the brakes refused does not
+    slip through as an old one in the next cycle. The order of all inputs but the zones is irrelevant.
+    """
+    if paused is not None:
+        return Plan(now, refusals=(Refusal("every change", f"paused: {paused}", "paused"),))
+    if isinstance(exemptions, Gap):
+        why = f"the exemptions cannot be read ({exemptions.why}), so nothing is written"
+        return Plan(now, refusals=(Refusal("every change", why, "exemption", device=exemptions.device),))
+    exempt = (*policy.exemptions, *exemptions)
+    situation = Situation(attribution, {it.slot: it for it in held}, enforced, enforcers, policy, now)
+    people, refused = _admit(wanted, exempt, situation)
+    placements, unplaced = _place_all(people, situation)
+    allowed, braked = brake(placements, {whom.verdict.id for whom in people}, situation)
+    pardoned = {refusal.verdict: refusal.why for refusal in refused if refusal.verdict is not None}
+    goal = wants(allowed, people, pardoned, situation)
+    slots = sorted({*goal.slots, *situation.held}, key=_slot_order)
+    steps = [step for slot in slots for step in _settle(slot, goal, exempt, situation)]
+    return _plan(steps, (*refused, *unplaced, *braked, *goal.refusals), people, situation)
+
+
+def restricted(whole: Plan, verdicts: Collection[str], held: Sequence[HeldSlot]) -> Plan:
+    """The part of a plan that concerns these verdicts, wanted or ended; refusals that concern everybody stay in it."""
+    theirs = {it.slot for it in held if not set(it.verdicts).isdisjoint(verdicts)}
+
+    def concerned(change: Change) -> bool:
+        return not set(change.verdicts).isdisjoint(verdicts) or change.slot in theirs
+
+    return Plan(
+        at=whole.at,
+        changes=tuple(change for change in whole.changes if concerned(change)),
+        observed=tuple(change for change in whole.observed if concerned(change)),
+        refusals=tuple(it for it in whole.refusals if it.verdict is None or it.verdict in verdicts),
+        flushes=tuple(flush for flush in whole.flushes if flush.verdict in verdicts),
+        adopted=tuple(change for change in whole.adopted if concerned(change)),
+        forgotten=tuple(slot for slot in whole.forgotten if slot in theirs),
+    )
+
+
+# --- whom ------------------------------------------------------------------------------------------------------------
+
+
+def _admit(
+    wanted: Iterable[Verdict], exempt: Sequence[Exemption], situation: Situation
+) -> tuple[list[Subject], list[Refusal]]:
+    """The subjects that may be penalised at all: a person's requests first, then the oldest."""
+    people, refused = [], []
+    for verdict in sorted({it.id: it for it in wanted}.values(), key=_rank):
+        if is_over(verdict, situation.now) or isinstance(verdict.penalty, Notify):
+            continue
+        slots = (slot for slot, it in situation.held.items() if verdict.id in it.verdicts)
+        whom = subject(verdict, situation.attribution, slots)
+        objection = never(whom, exempt, situation.attribution, situation.now)
+        if objection:
+            what = f"{penalty_phrase(verdict.penalty)} for {verdict.client}"
+            refused.append(refuse(verdict, what, objection))
+        else:
+            people.append(whom)
+    return people, refused
+
+
+def _rank(verdict: Verdict) -> tuple[bool, datetime, str]:
+    return (not is_manual(verdict), verdict.since, verdict.id)
+
+
+# --- where -----------------------------------------------------------------------------------------------------------
+
+
+def _place_all(people: Iterable[Subject], situation: Situation) -> tuple[list[Placement], list[Refusal]]:
+    """One after the other, so that the last entry of a full list is given away once."""
+    wanted = {whom.verdict.id for whom in people}
+    occupied = _occupied(wanted, situation)
+    placements: list[Placement] = []
+    refused: list[Refusal] = []
+    for unit in (unit for whom in people for unit in units(whom)):
+        if stays(unit, situation):
+            continue
+        match place(unit, situation, occupied):
+            case Placement() as placement:
+                placements.append(placement)
+                occupied |= set(placement.slots)
+            case Refusal() as refusal if not any(in_force(slot, situation) for slot in held_by(unit, situation)):
+                refused.append(refusal)
+    return placements, refused
+
+
+def _occupied(wanted: Collection[str], situation: Situation) -> set[Slot]:
+    """Everybody's entries, less ours that nobody wants any more: releases go first and make room."""
+    there = {slot for table in situation.enforced.values() if not isinstance(table, Gap) for slot in table}
+    return there - {slot for slot, held in situation.held.items() if set(held.verdicts).isdisjoint(wanted)}
+
+
+# --- slot by slot ----------------------------------------------------------------------------------------------------
+
+
+def _settle(slot: Slot, goal: Wants, exempt: Sequence[Exemption], situation: Situation) -> tuple[Step, ...]:
+    """The table at the top, one line at a time."""
+    want, held, there = goal.slots.get(slot), situation.held.get(slot), situation.on(slot.device)
+    if isinstance(there, Gap) or slot.device not in situation.enforcers:
+        why = there.why if isinstance(there, Gap) else "it is not among the devices that can enforce"
+        return _all_refused(slot, want, held, Objection("gap", f"{slot.device} keeps what it has: {why}"))
+    present = there.get(slot)
+    if want is None:
+        return (slot,) if present is None else (Change(slot, present, None, (), goal.lifted.get(slot, ENDED)),)
+    if held is None and present is not None:
+        objection = Objection("foreign", f"{penalty_phrase(present)} is there already and not ours to touch")
+        return _all_refused(slot, want, held, objection)
+    if present != want.penalty:
+        return (Change(slot, present, want.penalty, want.verdicts, _why(want, exempt, situation)),)
+    if held is not None and (held.state, set(held.verdicts)) == ("verified", set(want.verdicts)):
+        return ()
+    return (Change(slot, present, present, want.verdicts, _why(want, exempt, situation)),)
+
+
+def _all_refused(slot: Slot, want: Want | None, held: HeldSlot | None, objection: Objection) -> tuple[Refusal, ...]:
+    """To every verdict that wants the slot, or else wanted it."""
+    if want is not None:
+        what = f"{penalty_phrase(want.penalty)} for {slot_phrase(slot)}"
+        return tuple(refuse(wish.verdict, what, objection, slot.device) for wish in want.wishes)
+    ended = held.verdicts if held is not None else ()
+    what = f"release of {slot_phrase(slot)}"
+    return tuple(Refusal(what, objection.why, objection.safeguard, verdict=it, device=slot.device) for it in ended)
+
+
+def _why(want: Want, exempt: Sequence[Exemption], situation: Situation) -> str:
+    return "; ".join(_cause(wish.verdict, wish.note, exempt, situation) for wish in want.wishes)
+
+
+def _cause(verdict: Verdict, note: str, exempt: Sequence[Exemption], situation: Situation) -> str:
+    """The verdict's evidence, an overridden exemption, and why it is not where it was meant to be."""
+    told = [verdict.because]
+    if verdict.requested_by is not None:
+        told.append(f"asked for by {verdict.requested_by}")
+    if overrides_exemption(verdict):
+        spared = exempt_by(subject(verdict, situation.attribution), exempt, situation.now)
+        told += [f"overriding the exemption: {spared.why}"] if spared is not None else []
+    if note:
+        told.append(f"not at the first choice: {note}")
+    return ", ".join(told)
+
+
+# --- all together ----------------------------------------------------------------------------------------------------
+
+
+def _plan(steps: Sequence[Step], refusals: Iterable[Refusal], people: Iterable[Subject], situation: Situation) -> Plan:
+    """Releases first; then everything in the order of its slot."""
+    changes = [step for step in steps if isinstance(step, Change)]
+    adopted = tuple(it for it in changes if it.before == it.after)
+    ahead = [it for it in changes if it.before != it.after]
+    real = sorted((it for it in ahead if _is_real(it, situation)), key=lambda it: it.after is not None)
+    observed = tuple(it for it in ahead if not _is_real(it, situation))
+    unheard = (step for step in steps if isinstance(step, Refusal))
+    told = {*refusals, *unheard, *_unanswered(observed, people)}
+    return Plan(
+        at=situation.now,
+        changes=tuple(real),
+        observed=observed,
+        refusals=tuple(sorted(told, key=_refusal_order)),
+        flushes=tuple(_flushes([*real, *_unsettled(adopted, situation)], people, situation)),
+        adopted=adopted,
+        forgotten=tuple(step for step in steps if isinstance(step, Slot)),
+    )
+
+
+def _is_real(change: Change, situation: Situation) -> bool:
+    return change.after is None or enforces(situation.policy, situation.enforcers[change.slot.device].device)
+
+
+def _unanswered(observed: Iterable[Change], people: Iterable[Subject]) -> Iterable[Refusal]:
+    """Rules in observe mode are expected to be watched only; a person who asked for something is told no."""
+    asked = {whom.verdict.id: whom.verdict for whom in people if is_manual(whom.verdict)}
+    for change in observed:
+        for verdict in (asked[id_] for id_ in change.verdicts if id_ in asked):
+            what = f"{penalty_phrase(verdict.penalty)} for {slot_phrase(change.slot)}"
+            objection = Objection("observe", "the site or this device is in observe mode")
+            yield refuse(verdict, what, objection, change.slot.device)
+
+
+def _unsettled(adopted: Iterable[Change], situation: Situation) -> Iterable[Change]:
+    """Pushes whose outcome was lost: what follows a push may be lost with it."""
+    return (it for it in adopted if situation.held[it.slot].state != "verified")
+
+
+def _flushes(changes: Iterable[Change], people: Iterable[Subject], situation: Situation) -> Iterable[SessionFlush]:
+    """After a new block: each gateway that may be written to forgets the client's sessions, once per verdict."""
+    blocked = {id_ for it in changes if isinstance(it.after, Block) for id_ in it.verdicts}
+    gateways = sorted(
+        name
+        for name, enforcer in situation.enforcers.items()
+        if enforcer.clears_sessions and enforces(situation.policy, enforcer.device)
+    )
+    for whom in sorted(people, key=lambda it: it.verdict.id):
+        addresses = tuple(address for address in whom.addresses if not address.is_link_local)
+        if whom.verdict.id in blocked and addresses:
+            yield from (SessionFlush(name, addresses, whom.verdict.id) for name in gateways)
+
+
+def _slot_order(slot: Slot) -> tuple[str, str, int, int, str, tuple[int, int]]:
+    station, address = slot.station, slot.address
+    return (
+        slot.device,
+        slot.kind,
+        -1 if station.mac is None else station.mac.value,
+        -1 if station.vlan is None else station.vlan,
+        station.port or "",
+        (0, 0) if address is None else (address.version, int(address)),
+    )
+
+
+def _refusal_order(refusal: Refusal) -> tuple[str, str, str, str, str]:
+    return (refusal.verdict or "", refusal.device or "", refusal.safeguard, refusal.what, refusal.why)

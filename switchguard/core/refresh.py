@@ -1,0 +1,42 @@
+"""A new gathering laid over the last one: the newest answer of every table, because not every table is read each time."""
+
+from dataclasses import replace
+from typing import Protocol, TypeVar
+
+from switchguard.core.model import Snapshot, Table
+
+
+class _OfDevice(Protocol):
+    @property
+    def device(self) -> str: ...
+
+
+Row = TypeVar("Row", bound=_OfDevice)
+
+
+def refresh(old: Snapshot | None, new: Snapshot) -> Snapshot:
+    """Tables that `new` asked for replace those of `old`, row for row or by their gap; the others stay, with their age.
+
+    Devices that left the inventory leave with their tables.
+    """
+    if old is None:
+        return new
+    present = {device.name for device in new.devices}
+    asked = {(r.device, r.table) for r in new.readings} | {(g.device, g.table) for g in new.gaps}
+
+    def merged(table: Table, before: tuple[Row, ...], after: tuple[Row, ...]) -> tuple[Row, ...]:
+        kept = (row for row in before if row.device in present and (row.device, table) not in asked)
+        return (*kept, *after)
+
+    return replace(
+        new,
+        nat=merged("nat", old.nat, new.nat),
+        nat_sizes=merged("nat_size", old.nat_sizes, new.nat_sizes),
+        neighbors=merged("arp", old.neighbors, new.neighbors),
+        fdb=merged("fdb", old.fdb, new.fdb),
+        counters=merged("counters", old.counters, new.counters),
+        links=merged("links", old.links, new.links),
+        interfaces=merged("interfaces", old.interfaces, new.interfaces),
+        readings=(*(r for r in old.readings if r.device in present and (r.device, r.table) not in asked), *new.readings),
+        gaps=(*(g for g in old.gaps if g.device in present and (g.device, g.table) not in asked), *new.gaps),
+    )

@@ -1,0 +1,246 @@
+"""What must never be touched, what must not be touched now, and how much at once looks like our own mistake.
+
+Three kinds, because a standing penalty reacts differently to each:
+- `never`: exemptions, reserved and infrastructure addresses. Refuses, and lifts what stands.
+- `not_anew`, `not_at`, `not_on_port`: routers, uplinks, weak evidence. Refuses what is new; what stands, stays: a
+  client must not be able to shake off a penalty by moving, hiding or taking a dozen addresses.
+- `too_many`, `too_many_on`: brakes. They stop new penalties, never a release.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from ipaddress import ip_address
+
+from switchguard.core.decide import is_manual
+from switchguard.core.model import (
+    Address,
+    Attribution,
+    Client,
+    Device,
+    Exemption,
+    Link,
+    Location,
+    Mac,
+    Mode,
+    Policy,
+    Refusal,
+    Safeguards,
+    Slot,
+    Verdict,
+)
+from switchguard.core.reserved import never_a_client
+from switchguard.core.topology import is_aggregate
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """Why not, and the safeguard's stable word. It becomes a Refusal where verdict and device are known."""
+
+    safeguard: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whom a verdict means, as far as the network shows it now.
+
+    A penalty may be put on `macs` and `addresses`. The other fields take in everybody who shares an identity, a MAC or
+    what we hold with it, and count for safeguards only: blocking one MAC of an exempt person is blocking that person.
+    """
+
+    verdict: Verdict
+    macs: tuple[Mac, ...]
+    addresses: tuple[Address, ...]
+    clients: tuple[Client, ...]
+    all_macs: frozenset[Mac]
+    all_addresses: frozenset[Address]
+    users: frozenset[str]
+
+
+def subject(verdict: Verdict, attribution: Attribution, held: Iterable[Slot] = ()) -> Subject:
+    """The verdict's own MACs and addresses and those that its identity has now, less what is somebody else's now."""
+    clients = tuple(client for client in attribution.clients if _shares(verdict, client))
+    others = tuple(client for client in attribution.clients if client not in clients)
+    taken = {address for client in others for address in client.addresses}
+    taken_macs = {mac for client in others for mac in client.macs}
+    same = [client for client in clients if _is(verdict, client)]
+    macs = {*_named_macs(verdict), *(mac for it in same if it.identity == verdict.client for mac in it.macs)}
+    addresses = {*_named_addresses(verdict), *(address for client in same for address in client.addresses)} - taken
+    slots = tuple(held)
+    held_macs = {slot.station.mac for slot in slots if slot.station.mac is not None} - taken_macs
+    held_addresses = {slot.address for slot in slots if slot.address is not None} - taken
+    return Subject(
+        verdict,
+        macs=tuple(sorted(macs)),
+        addresses=tuple(sorted(addresses, key=lambda it: (it.version, int(it)))),
+        clients=clients,
+        all_macs=frozenset(macs | held_macs | {mac for client in clients for mac in client.macs}),
+        all_addresses=frozenset(addresses | held_addresses | {a for client in clients for a in client.addresses}),
+        users=frozenset(_users(verdict, clients)),
+    )
+
+
+def refuse(verdict: Verdict, what: str, objection: Objection, device: str | None = None) -> Refusal:
+    return Refusal(what, objection.why, objection.safeguard, client=verdict.client, verdict=verdict.id, device=device)
+
+
+def enforces(policy: Policy, device: Device) -> bool:
+    """Both the site and the device must say so (rule 9)."""
+    return policy.mode is Mode.ENFORCE and device.mode is Mode.ENFORCE
+
+
+# --- never -----------------------------------------------------------------------------------------------------------
+
+
+def never(whom: Subject, exemptions: Iterable[Exemption], attribution: Attribution, now: datetime) -> Objection | None:
+    """Whom no penalty may touch, whoever asks. Only an exemption can be overridden, and only by a person."""
+    for mac in sorted(whom.all_macs):
+        if why := never_a_client(mac):
+            return Objection("infrastructure", f"{mac} is {why}")
+        if owner := attribution.infrastructure.get(mac):
+            return Objection("infrastructure", f"{mac} belongs to {owner}")
+    for address in sorted(whom.all_addresses, key=str):
+        if owner := attribution.infrastructure_addresses.get(address):
+            return Objection("infrastructure", f"{address} belongs to {owner}")
+    exempt = exempt_by(whom, exemptions, now)
+    if exempt is None or overrides_exemption(whom.verdict):
+        return None
+    return Objection("exemption", f"it is exempt: {exempt.why}")
+
+
+def exempt_by(whom: Subject, exemptions: Iterable[Exemption], now: datetime) -> Exemption | None:
+    """The first exemption, by id, that covers any MAC, address or user of the subject and has not expired."""
+    for exemption in sorted(exemptions, key=lambda it: it.id):
+        if (exemption.until is None or exemption.until > now) and _covers(exemption, whom):
+            return exemption
+    return None
+
+
+def overrides_exemption(verdict: Verdict) -> bool:
+    """A rule cannot override, whatever its verdicts claim."""
+    return verdict.override_exemption and is_manual(verdict)
+
+
+# --- not now ---------------------------------------------------------------------------------------------------------
+
+
+def not_anew(whom: Subject, macs: Iterable[Mac], attribution: Attribution, limits: Safeguards) -> Objection | None:
+    """A MAC that looks like a router, or that is only known from beyond our edge."""
+    for mac in macs:
+        addresses = {it for client in whom.clients if mac in client.macs for it in client.addresses}
+        if len(addresses) > limits.max_addresses_per_mac:
+            why = f"{mac} has {len(addresses)} addresses, more than {limits.max_addresses_per_mac}: it may be a router"
+            return Objection("router", why)
+        if only_on_uplinks(mac, attribution):
+            return Objection("uplink", f"{mac} is seen on uplinks only, so it is beyond our edge")
+    return None
+
+
+def only_on_uplinks(mac: Mac, attribution: Attribution) -> bool:
+    seen = attribution.sightings.get(mac, ())
+    return bool(seen) and all((row.device, row.port) in attribution.uplinks for row in seen)
+
+
+def seen_at_edge(mac: Mac, attribution: Attribution) -> bool:
+    return any((row.device, row.port) not in attribution.uplinks for row in attribution.sightings.get(mac, ()))
+
+
+def not_at(location: Location, limits: Safeguards) -> Objection | None:
+    """Evidence too weak or too old to write on it."""
+    if location.confidence < limits.min_confidence:
+        why = f"its place is known with confidence {location.confidence:.2f}, below {limits.min_confidence:.2f}"
+        return Objection("confidence", why)
+    if location.age_s > limits.max_age_s:
+        why = f"it was last seen {location.age_s:.0f} s ago, longer than {limits.max_age_s:.0f} s"
+        return Objection("confidence", why)
+    return None
+
+
+def not_on_port(
+    device: str, port: str, macs: Collection[Mac], attribution: Attribution, limits: Safeguards
+) -> Objection | None:
+    """A port action hits whoever is on the port, so it needs a port that is the client's alone, but for a telephone."""
+    if device not in attribution.uplinks_known:
+        return Objection("uplink", f"the uplinks of {device} are not known, so no port of it is touched")
+    if why := attribution.uplinks.get((device, port)):
+        return Objection("uplink", f"{port} is an uplink: {why}")
+    if is_aggregate(port):
+        return Objection("uplink", f"{port} is a link aggregate")
+    neighbors = attribution.neighbors_on_port.get((device, port), ())
+    if others := [link.neighbor for link in neighbors if not is_telephone(link)]:
+        return Objection("uplink", f"{port} has a neighbour that is no telephone: {', '.join(sorted(others))}")
+    on_port = occupants(device, port, attribution)
+    phones = sum(link.chassis is None for link in neighbors)
+    if len(on_port) > limits.max_macs_per_port + phones:
+        return Objection("spread", f"{port} has {len(on_port)} MACs, more than {limits.max_macs_per_port}")
+    if on_port and on_port.isdisjoint(macs):
+        return Objection("spread", f"{port} has somebody else's MAC now")
+    return None
+
+
+def occupants(device: str, port: str, attribution: Attribution) -> frozenset[Mac]:
+    """The MACs on a port, less those of telephones that told theirs."""
+    neighbors = attribution.neighbors_on_port.get((device, port), ())
+    phones = {link.chassis for link in neighbors if is_telephone(link)}
+    return attribution.macs_on_port.get((device, port), frozenset()) - phones
+
+
+def is_telephone(link: Link) -> bool:
+    """Telephones have a bridge in them and say so; one that routes or radiates is more than a telephone."""
+    return "telephone" in link.capabilities and link.capabilities.isdisjoint({"router", "wlan-access-point"})
+
+
+# --- brakes ----------------------------------------------------------------------------------------------------------
+
+
+def too_many(new: Collection[Verdict], seen: int, limits: Safeguards) -> Objection | None:
+    """One cycle's new verdicts against the brakes: how many, and of what share of the clients seen (one may always)."""
+    clients = len({verdict.client for verdict in new})
+    if len(new) <= limits.new_per_cycle and clients <= max(1, int(limits.share_of_clients * seen + 1e-9)):
+        return None
+    brake = f"{limits.new_per_cycle} per cycle, {limits.share_of_clients:.0%} of {seen} clients"
+    why = f"{len(new)} new penalties at once look like our own mistake, so none is made (brakes: {brake})"
+    return Objection("blast_radius", why)
+
+
+def too_many_on(device: str, penalties: int, limits: Safeguards) -> Objection | None:
+    """`penalties` that one device would hold, however many lines each takes there."""
+    if penalties <= limits.per_device:
+        return None
+    return Objection("blast_radius", f"{device} would hold {penalties} penalties, more than {limits.per_device}")
+
+
+def _shares(verdict: Verdict, client: Client) -> bool:
+    macs, addresses = _named_macs(verdict), _named_addresses(verdict)
+    if verdict.client == client.identity or not macs.isdisjoint(client.macs):
+        return True
+    return not macs and not addresses.isdisjoint(client.addresses)
+
+
+def _is(verdict: Verdict, client: Client) -> bool:
+    """The client is the verdict's, not merely a person who also has one of its MACs."""
+    return verdict.client == client.identity or (bool(client.macs) and _named_macs(verdict).issuperset(client.macs))
+
+
+def _named_macs(verdict: Verdict) -> set[Mac]:
+    sort, _, name = verdict.client.partition(":")
+    return {*verdict.macs, *((Mac.parse(name),) if sort == "mac" else ())}
+
+
+def _named_addresses(verdict: Verdict) -> set[Address]:
+    sort, _, name = verdict.client.partition(":")
+    return {*verdict.addresses, *((ip_address(name),) if sort == "address" else ())}
+
+
+def _users(verdict: Verdict, clients: Iterable[Client]) -> set[str]:
+    owners = {client.owner for client in clients if client.owner is not None}
+    identities = {verdict.client, *(client.identity for client in clients)}
+    return owners | {it.removeprefix("user:") for it in identities if it.startswith("user:")}
+
+
+def _covers(exemption: Exemption, whom: Subject) -> bool:
+    network = exemption.network
+    if network is not None and any(it.version == network.version and it in network for it in whom.all_addresses):
+        return True
+    return exemption.mac in whom.all_macs or exemption.user in whom.users
