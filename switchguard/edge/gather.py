@@ -1,0 +1,274 @@
+"""Devices -> Snapshot: ask all of them at once; a table that we did not get is a Gap, never an empty table.
+
+One session per device, one thread per session. A device that fails in one table still gives the others; the session
+sees to it that a lost transport fails at once instead of waiting for every time-out (edge/session.py).
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from datetime import datetime
+from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
+from traceback import extract_tb
+from typing import TypeVar
+
+from switchguard import plugins
+from switchguard.core.model import (
+    Address,
+    Device,
+    Enforced,
+    FdbEntry,
+    Gap,
+    Interface,
+    Link,
+    Mac,
+    NatSize,
+    NatUsage,
+    Neighbor,
+    PortCounters,
+    Reading,
+    Role,
+    Snapshot,
+    Table,
+)
+from switchguard.errors import DeviceError, SwitchguardError
+from switchguard.ports import (
+    Driver,
+    Enforces,
+    Opens,
+    ReadsArp,
+    ReadsCounters,
+    ReadsFdb,
+    ReadsInterfaces,
+    ReadsLinks,
+    ReadsNat,
+    ReadsNatSize,
+    Session,
+)
+
+Clock = Callable[[], datetime]
+Tell = Callable[[str], None]
+DriverOf = Callable[[str], Driver]
+Row = NatUsage | NatSize | Neighbor | FdbEntry | PortCounters | Link | Interface
+_Reader = Callable[[Session], tuple[Row, ...]]
+_R = TypeVar("_R", NatUsage, NatSize, Neighbor, FdbEntry, PortCounters, Link, Interface)
+_T = TypeVar("_T")
+
+_GATEWAYS_ONLY: frozenset[Table] = frozenset({"nat", "nat_size"})
+"""A switch whose platform could translate addresses is not asked for translations that it does not make."""
+_THIS_HOST = "this host"
+
+
+def gather(
+    devices: Collection[Device],
+    opens: Opens,
+    tables: Collection[Table],
+    clock: Clock,
+    *,
+    workers: int = 16,
+    tell: Tell | None = None,
+    driver_of: DriverOf = plugins.driver,
+) -> Snapshot:
+    """Every device for those of `tables` that its driver can read, `workers` at a time.
+
+    `tell` gets one line per device, as it finishes. Rows are in the order of `devices`, then as the device gave them.
+    """
+    at, chosen = clock(), tuple(devices)
+
+    def ask(device: Device) -> tuple[_Answer, ...]:
+        return _ask(device, driver_of, opens, frozenset(tables), clock)
+
+    def told(device: Device, answers: tuple[_Answer, ...]) -> None:
+        if tell is not None:
+            tell(_summary(device, answers))
+
+    answers = [answer for by_device in _at_once(ask, chosen, workers, told) for answer in by_device]
+    macs, addresses, own_gaps = _this_host()
+    return Snapshot(
+        at,
+        chosen,
+        nat=_rows(answers, NatUsage),
+        nat_sizes=_rows(answers, NatSize),
+        neighbors=_rows(answers, Neighbor),
+        fdb=_rows(answers, FdbEntry),
+        counters=_rows(answers, PortCounters),
+        links=_rows(answers, Link),
+        interfaces=_rows(answers, Interface),
+        own_macs=macs,
+        own_addresses=addresses,
+        readings=tuple(answer.outcome for answer in answers if isinstance(answer.outcome, Reading)),
+        gaps=tuple(answer.outcome for answer in answers if isinstance(answer.outcome, Gap)) + own_gaps,
+    )
+
+
+def read_enforced(
+    devices: Collection[Device],
+    opens: Opens,
+    clock: Clock,
+    *,
+    workers: int = 16,
+    tell: Tell | None = None,
+    driver_of: DriverOf = plugins.driver,
+) -> Mapping[str, Enforced | Gap]:
+    """Device name -> what it enforces now; devices whose driver cannot enforce are left out."""
+    started = clock()
+
+    def read(device: Device) -> Enforced | Gap | None:
+        try:
+            driver = driver_of(device.platform)
+            if not isinstance(driver, Enforces):
+                return None
+            with opens(device) as session:
+                return driver.enforced(session)
+        except Exception as error:  # noqa: BLE001 - the boundary of a device: whatever fails is its Gap
+            return Gap(device.name, "enforced", _why(error))
+
+    def told(device: Device, held: Enforced | Gap | None) -> None:
+        if tell is not None and held is not None:
+            what = held.why if isinstance(held, Gap) else f"{len(held)} enforced"
+            tell(f"{device.name}: {what}, {_seconds(started, clock()):.1f} s")
+
+    chosen = tuple(devices)
+    found = zip(chosen, _at_once(read, chosen, workers, told), strict=True)
+    return {device.name: held for device, held in found if held is not None}
+
+
+# --- one device ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    outcome: Reading | Gap
+    rows: tuple[Row, ...] = ()
+
+
+def _ask(
+    device: Device, driver_of: DriverOf, opens: Opens, tables: frozenset[Table], clock: Clock
+) -> tuple[_Answer, ...]:
+    try:
+        readers = _readers(driver_of(device.platform), clock)
+    except SwitchguardError as error:
+        return tuple(_Answer(Gap(device.name, table, str(error))) for table in sorted(tables))
+    unasked = _GATEWAYS_ONLY if device.role is not Role.GATEWAY else frozenset()
+    wanted = {table: reader for table, reader in readers.items() if table in tables - unasked}
+    if not wanted:
+        return ()
+    try:
+        with opens(device) as session:
+            return tuple(_read(device, table, reader, session, clock) for table, reader in wanted.items())
+    except Exception as error:  # noqa: BLE001 - the boundary of a device: whatever fails is its Gap
+        return tuple(_Answer(Gap(device.name, table, _why(error))) for table in wanted)
+
+
+def _read(device: Device, table: Table, reader: _Reader, session: Session, clock: Clock) -> _Answer:
+    """A parser may stumble over what no recording showed: that costs this table, and the Gap says where it happened."""
+    started = clock()
+    try:
+        rows = reader(session)
+    except Exception as error:  # noqa: BLE001 - the boundary of a table: whatever fails is its Gap
+        return _Answer(Gap(device.name, table, _why(error)))
+    return _Answer(Reading(device.name, table, started, len(rows), _seconds(started, clock())), rows)
+
+
+def _readers(driver: Driver, clock: Clock) -> dict[Table, _Reader]:
+    """What a driver can read, in the order of asking."""
+    readers: dict[Table, _Reader] = {}
+    if isinstance(driver, ReadsNatSize):
+        nat_size = driver.nat_size
+        readers["nat_size"] = lambda session: (nat_size(session),)
+    if isinstance(driver, ReadsNat):
+        readers["nat"] = driver.nat
+    if isinstance(driver, ReadsArp):
+        readers["arp"] = driver.arp
+    if isinstance(driver, ReadsFdb):
+        readers["fdb"] = driver.fdb
+    if isinstance(driver, ReadsInterfaces):
+        readers["interfaces"] = driver.interfaces
+    if isinstance(driver, ReadsLinks):
+        readers["links"] = driver.links
+    if isinstance(driver, ReadsCounters):
+        counters = driver.counters
+        readers["counters"] = lambda session: counters(session, clock())
+    return readers
+
+
+def _why(error: Exception) -> str:
+    match error:
+        case DeviceError():
+            return error.why
+        case SwitchguardError():
+            return str(error)
+    place = extract_tb(error.__traceback__)[-1]
+    return f"the driver failed: {type(error).__name__}: {error} ({Path(place.filename).name}:{place.lineno})"
+
+
+def _summary(device: Device, answers: tuple[_Answer, ...]) -> str:
+    readings = [answer.outcome for answer in answers if isinstance(answer.outcome, Reading)]
+    gaps = [f"no {answer.outcome.table}: {answer.outcome.why}" for answer in answers if isinstance(answer.outcome, Gap)]
+    rows, seconds = sum(reading.rows for reading in readings), sum(reading.seconds for reading in readings)
+    return "; ".join([f"{device.name}: {len(readings)} tables, {rows} rows, {seconds:.1f} s", *gaps])
+
+
+# --- all devices -----------------------------------------------------------------------------------------------------
+
+
+def _at_once(
+    work: Callable[[Device], _T], devices: tuple[Device, ...], workers: int, told: Callable[[Device, _T], None]
+) -> Iterator[_T]:
+    """Results in the order of `devices`; `told` is called in this thread, in the order of finishing."""
+    with ThreadPoolExecutor(max_workers=max(1, min(workers, len(devices))), thread_name_prefix="device") as pool:
+        futures = {pool.submit(work, device): device for device in devices}
+        for future in as_completed(futures):
+            told(futures[future], future.result())
+    return (future.result() for future in futures)
+
+
+def _rows(answers: list[_Answer], kind: type[_R]) -> tuple[_R, ...]:
+    return tuple(row for answer in answers for row in answer.rows if isinstance(row, kind))
+
+
+def _seconds(start: datetime, end: datetime) -> float:
+    return (end - start).total_seconds()
+
+
+# --- the machine that we run on --------------------------------------------------------------------------------------
+
+
+def _this_host() -> tuple[tuple[Mac, ...], tuple[Address, ...], tuple[Gap, ...]]:
+    """Its MACs and addresses, which must never be blocked; a Gap if Linux does not tell them."""
+    try:
+        return own_macs(), own_addresses(), ()
+    except OSError as error:
+        return (), (), (Gap(_THIS_HOST, "interfaces", f"our own addresses are unknown: {error}"),)
+
+
+def own_macs() -> tuple[Mac, ...]:
+    """From /sys/class/net; loopback and tunnels without an Ethernet address are left out."""
+    texts = {file.read_text().strip() for file in Path("/sys/class/net").glob("*/address")}
+    macs = {Mac.parse(text) for text in texts if len(text) == len("02:00:00:00:00:01")}
+    return tuple(sorted(macs - {Mac(0)}))
+
+
+def own_addresses() -> tuple[Address, ...]:
+    """From the kernel's routing trie and if_inet6, which need no program; without loopback."""
+    v4 = {IPv4Address(text) for text in _local_v4(Path("/proc/net/fib_trie").read_text())}
+    v6 = {IPv6Address(int(line.split()[0], 16)) for line in _lines(Path("/proc/net/if_inet6"))}
+    addresses: tuple[Address, ...] = (*sorted(v4), *sorted(v6))
+    return tuple(address for address in addresses if not address.is_loopback)
+
+
+def _local_v4(trie: str) -> Iterator[str]:
+    """A leaf `|-- 192.0.2.1` followed by `/32 host LOCAL` is an address of ours (net/ipv4/fib_trie.c)."""
+    leaf = ""
+    for line in trie.splitlines():
+        words = line.split()
+        if words[:1] == ["|--"]:
+            leaf = words[1]
+        elif words == ["/32", "host", "LOCAL"]:
+            yield leaf
+
+
+def _lines(file: Path) -> list[str]:
+    """A kernel without IPv6 has no such file."""
+    return file.read_text().splitlines() if file.exists() else []

@@ -1,0 +1,297 @@
+"""What was decided, meant and done: the memory that survives a crash, and that `explain` reads months later.
+
+Each method is one transaction. What is enforced lives in `slots` while we hold it; what happened lives in `events`,
+which only ever grows. The service and the command line may use one ledger at the same time.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, insert, select
+
+from switchguard.core.model import (
+    Change,
+    ClientId,
+    Exemption,
+    Gap,
+    HeldSlot,
+    Mac,
+    Outcome,
+    PastPenalty,
+    Plan,
+    Release,
+    Verdict,
+)
+from switchguard.edge import ledger_rows as rows
+from switchguard.edge import ledger_tables as tables
+from switchguard.edge.ledger_tables import Store
+from switchguard.errors import LedgerError
+
+USAGE_KEPT = timedelta(days=3)
+USAGE_ROWS_PER_POLL = 50
+"""The heaviest clients only: with a poll a minute some 200,000 small rows at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened; `detail` has the evidence as plain data.
+
+    Of an outcome that is `change`, `diff`, `state`, `why`, `seconds`; else `verdict`, `change`, `slot` or `exemption`.
+
+    `what`: sentenced, changed, ended, verified, failed, refused, adopted, forgotten, exempted, unexempted, paused,
+    resumed. `subjects`: whom and what it is about, as `history` finds it.
+    """
+
+    at: datetime
+    who: str
+    what: str
+    why: str
+    subjects: tuple[str, ...]
+    detail: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PenaltyRecord:
+    """A penalty with its end, if it has ended, and the places where it sits."""
+
+    verdict: Verdict
+    released_at: datetime | None
+    why_released: str
+    slots: tuple[HeldSlot, ...]
+
+    @property
+    def state(self) -> str:
+        """`unplaced`, the state of its least finished slot, `releasing` or `released`."""
+        if self.released_at is not None:
+            return "releasing" if self.slots else "released"
+        states = {held.state for held in self.slots}
+        return next((s for s in ("failed", "planned", "pushed", "releasing", "verified") if s in states), "unplaced")
+
+
+@dataclass(frozen=True, slots=True)
+class UsageSample:
+    """What a client used at one poll; `factor` is the naughty factor."""
+
+    client: ClientId
+    at: datetime
+    sessions: int
+    remotes: int
+    factor: float | None = None
+    bytes_out: int | None = None
+    bytes_in: int | None = None
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class SqlLedger:
+    """ports.Ledger in an SQLite file (a path) or another database (a URL). Safe for threads and for several processes.
+
+    `clock` dates what a person does (pause, exemptions); everything else is told its time. Every method, and opening,
+    raises LedgerError with the store's name when the store fails.
+    """
+
+    def __init__(self, where: str | Path, clock: Callable[[], datetime] = _utc_now) -> None:
+        self._store, self._clock = Store(where), clock
+
+    def close(self) -> None:
+        self._store.close()
+
+    # --- penalties ---------------------------------------------------------------------------------------------------
+
+    def standing(self) -> tuple[Verdict, ...]:
+        return tuple(record.verdict for record in self.penalties())
+
+    def penalties(self, include_released: bool = False) -> tuple[PenaltyRecord, ...]:
+        """Oldest first."""
+        query = select(tables.penalties).order_by(tables.penalties.c.since, tables.penalties.c.id)
+        if not include_released:
+            query = query.where(tables.penalties.c.released_at.is_(None))
+        with self._store.reading() as connection:
+            held = rows.held_slots(connection)
+            return tuple(_penalty_record(row, held) for row in connection.execute(query))
+
+    def past(self, since: datetime) -> tuple[PastPenalty, ...]:
+        ended = tables.penalties.c.released_at
+        query = select(tables.penalties.c.verdict, ended).where(ended >= since).order_by(ended, tables.penalties.c.id)
+        with self._store.reading() as connection:
+            ended_verdicts = [(rows.load(Verdict, row.verdict), row.released_at) for row in connection.execute(query)]
+        return tuple(PastPenalty(it.client, it.rule, it.since, at) for it, at in ended_verdicts)
+
+    def sentence(self, verdicts: Sequence[Verdict], released: Sequence[Release], at: datetime) -> None:
+        """A penalty that has ended stays ended, whoever still lists it: another process may have lifted it since."""
+        with self._store.writing() as connection:
+            for verdict in verdicts:
+                rows.sentence(connection, verdict, at)
+            for release in released:
+                rows.end(connection, release, at)
+
+    # --- slots -------------------------------------------------------------------------------------------------------
+
+    def held(self) -> tuple[HeldSlot, ...]:
+        with self._store.reading() as connection:
+            return rows.held_slots(connection)
+
+    def intend(self, plan: Plan) -> None:
+        with self._store.writing() as connection:
+            for change in plan.changes:
+                rows.mean(connection, change, "planned" if change.after else "releasing", plan.at)
+            for change in plan.adopted:
+                rows.adopt(connection, change, plan.at)
+            for slot in plan.forgotten:
+                rows.forget(connection, slot, plan.at)
+
+    def pushed(self, changes: Sequence[Change], at: datetime) -> None:
+        with self._store.writing() as connection:
+            for change in changes:
+                if change.after is not None:
+                    rows.set_slot(connection, change.slot, state="pushed")
+
+    def record(self, outcomes: Sequence[Outcome], at: datetime) -> None:
+        """What was verified is verified or gone; a release that failed is still to be done; what was refused is meant.
+
+        An outcome that repeats word for word, cycle after cycle, is told once in the history.
+        """
+        with self._store.writing() as connection:
+            for outcome in outcomes:
+                rows.record(connection, outcome, at)
+
+    # --- exemptions --------------------------------------------------------------------------------------------------
+
+    def exemptions(self, now: datetime) -> tuple[Exemption, ...] | Gap:
+        try:
+            with self._store.reading() as connection:
+                query = select(tables.exemptions.c.exemption).order_by(tables.exemptions.c.id)
+                found = [rows.load(Exemption, text) for text in connection.execute(query).scalars()]
+        except LedgerError as error:
+            return Gap("ledger", "exemptions", str(error))
+        return tuple(exemption for exemption in found if exemption.until is None or exemption.until > now)
+
+    def add_exemption(self, exemption: Exemption, who: str) -> None:
+        """Replaces an exemption of the same id."""
+        with self._store.writing() as connection:
+            rows.put(connection, tables.exemptions, {"id": exemption.id}, {"exemption": rows.dump(exemption)})
+            subjects = rows.exemption_subjects(exemption)
+            rows.tell(connection, self._clock(), who, "exempted", exemption.why, subjects, {"exemption": exemption})
+
+    def remove_exemption(self, exemption_id: str, who: str, why: str = "") -> bool:
+        """Whether there was one."""
+        table = tables.exemptions
+        with self._store.writing() as connection:
+            text = connection.execute(select(table.c.exemption).where(table.c.id == exemption_id)).scalar()
+            if text is None:
+                return False
+            connection.execute(delete(table).where(table.c.id == exemption_id))
+            exemption = rows.load(Exemption, text)
+            subjects = rows.exemption_subjects(exemption)
+            rows.tell(connection, self._clock(), who, "unexempted", why, subjects, {"exemption": exemption})
+        return True
+
+    # --- cycles ------------------------------------------------------------------------------------------------------
+
+    def streaks(self) -> Mapping[tuple[str, str], int]:
+        with self._store.reading() as connection:
+            return {(row.rule, row.client): row.polls for row in connection.execute(select(tables.streaks))}
+
+    def remember(self, at: datetime, streaks: Mapping[tuple[str, str], int]) -> None:
+        with self._store.writing() as connection:
+            connection.execute(delete(tables.streaks))
+            counts = [{"rule": rule, "client": client, "polls": n} for (rule, client), n in streaks.items()]
+            if counts:
+                connection.execute(insert(tables.streaks), counts)
+            rows.note(connection, "last_cycle", at.isoformat())
+
+    def last_cycle(self) -> datetime | None:
+        with self._store.reading() as connection:
+            at = rows.noted(connection, "last_cycle")
+        return None if at is None else datetime.fromisoformat(at)
+
+    def note_usage(self, at: datetime, samples: Iterable[UsageSample]) -> None:
+        """The heaviest clients of one poll, by sessions; what is older than USAGE_KEPT goes."""
+        heaviest = sorted(samples, key=lambda sample: (-sample.sessions, sample.client))[:USAGE_ROWS_PER_POLL]
+        with self._store.writing() as connection:
+            connection.execute(delete(tables.usage).where(tables.usage.c.at < at - USAGE_KEPT))
+            for sample in heaviest:
+                values = {name: getattr(sample, name) for name in tables.usage.columns.keys()}  # noqa: SIM118 - no dict
+                key = {"client": values.pop("client"), "at": values.pop("at")}
+                rows.put(connection, tables.usage, key, values)
+
+    def usage(self, client: ClientId) -> tuple[UsageSample, ...]:
+        """Oldest first."""
+        table = tables.usage
+        query = select(table).where(table.c.client == client).order_by(table.c.at)
+        with self._store.reading() as connection:
+            return tuple(UsageSample(**row._asdict()) for row in connection.execute(query))
+
+    def save_status(self, status: Mapping[str, object]) -> None:
+        """What the running service says about itself: plain data."""
+        with self._store.writing() as connection:
+            rows.note(connection, "status", dict(status))
+
+    def status(self) -> Mapping[str, Any] | None:
+        with self._store.reading() as connection:
+            found: Mapping[str, Any] | None = rows.noted(connection, "status")
+        return found
+
+    # --- pause -------------------------------------------------------------------------------------------------------
+
+    def paused(self) -> str | None:
+        with self._store.reading() as connection:
+            pause = rows.noted(connection, "pause")
+        return None if pause is None else f"{pause['why']} ({pause['who']}, {pause['at']})"
+
+    def pause(self, why: str, who: str) -> None:
+        at = self._clock()
+        with self._store.writing() as connection:
+            rows.note(connection, "pause", {"why": why, "who": who, "at": at.isoformat(timespec="seconds")})
+            rows.tell(connection, at, who, "paused", why)
+
+    def resume(self, who: str, why: str = "") -> bool:
+        """Whether there was a pause to end."""
+        with self._store.writing() as connection:
+            there_was = connection.execute(delete(tables.notes).where(tables.notes.c.name == "pause")).rowcount > 0
+            if there_was:
+                rows.tell(connection, self._clock(), who, "resumed", why)
+        return there_was
+
+    # --- history -----------------------------------------------------------------------------------------------------
+
+    def history(self, *targets: str, limit: int | None = None) -> tuple[Event, ...]:
+        """Oldest first: events that concern any target (client id, MAC in any spelling, address, verdict id, device);
+        without targets all of them. `limit`: only so many of the newest."""
+        query = select(tables.events).order_by(tables.events.c.id.desc()).limit(limit)
+        subject = tables.event_subjects
+        if targets:
+            names = {name for target in targets for name in _spellings(target)}
+            concerned = select(subject.c.event).where(subject.c.subject.in_(names))
+            query = query.where(tables.events.c.id.in_(concerned))
+        with self._store.reading() as connection:
+            newest_first = connection.execute(query).all()
+            return tuple(_event(connection, row) for row in reversed(newest_first))
+
+
+def _penalty_record(row: Row[Any], held: Sequence[HeldSlot]) -> PenaltyRecord:
+    places = tuple(slot for slot in held if row.id in slot.verdicts)
+    return PenaltyRecord(rows.load(Verdict, row.verdict), row.released_at, row.released_why, places)
+
+
+def _event(connection: Connection, row: Row[Any]) -> Event:
+    subject = tables.event_subjects.c
+    query = select(subject.subject).where(subject.event == row.id).order_by(subject.subject)
+    subjects = tuple(connection.execute(query).scalars())
+    return Event(row.at, row.who, row.what, row.why, subjects, json.loads(row.detail))
+
+
+def _spellings(target: str) -> Iterator[str]:
+    """As it is (twelve hexadecimal digits may be the id of a verdict) and as the history writes MACs and addresses."""
+    yield target
+    for parse in (Mac.parse, ip_address):
+        with suppress(ValueError):
+            yield str(parse(target))

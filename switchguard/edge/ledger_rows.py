@@ -1,0 +1,181 @@
+"""The ledger's rows: how verdicts, slots and events are kept, inside a transaction that somebody else opened."""
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Row, Table, delete, insert, select, update
+
+from switchguard.core.model import Change, Exemption, HeldSlot, Outcome, Release, Slot, Verdict
+from switchguard.edge import ledger_tables as tables
+from switchguard.edge.snapshots import from_json, to_json
+
+SERVICE = "switchguard"
+"""Who did what nobody asked for by name."""
+
+T = TypeVar("T")
+
+
+# --- penalties -------------------------------------------------------------------------------------------------------
+
+
+def sentence(connection: Connection, verdict: Verdict, at: datetime) -> None:
+    table, text = tables.penalties, dump(verdict)
+    row = connection.execute(select(table).where(table.c.id == verdict.id)).first()
+    if row is not None and (row.released_at is not None or row.verdict == text):
+        return
+    if row is None:
+        values = {"id": verdict.id, "client": verdict.client, "since": verdict.since, "released_why": ""}
+        connection.execute(insert(table).values(**values, verdict=text))
+    else:
+        connection.execute(update(table).where(table.c.id == verdict.id).values(verdict=text, client=verdict.client))
+    what = "sentenced" if row is None else "changed"
+    who, subjects = verdict.requested_by or SERVICE, _verdict_subjects(verdict)
+    tell(connection, at, who, what, verdict.because, subjects, {"verdict": verdict})
+
+
+def end(connection: Connection, release: Release, at: datetime) -> None:
+    table, verdict = tables.penalties, release.verdict
+    standing = (table.c.id == verdict.id) & table.c.released_at.is_(None)
+    if connection.execute(update(table).where(standing).values(released_at=at, released_why=release.why)).rowcount:
+        tell(connection, at, SERVICE, "ended", release.why, _verdict_subjects(verdict), {"verdict": verdict})
+
+
+# --- slots -----------------------------------------------------------------------------------------------------------
+
+
+def held_slots(connection: Connection) -> tuple[HeldSlot, ...]:
+    return tuple(_held_slot(row) for row in connection.execute(select(tables.slots).order_by(tables.slots.c.slot)))
+
+
+def _held_slot(row: Row[Any]) -> HeldSlot:
+    document = {"slot": json.loads(row.slot), "penalty": json.loads(row.penalty), "state": row.state}
+    verdicts, since = json.loads(row.verdicts), row.since.isoformat()
+    return from_json(HeldSlot, {**document, "verdicts": verdicts, "since": since})
+
+
+def _slot_row(connection: Connection, slot: Slot) -> Row[Any] | None:
+    return connection.execute(select(tables.slots).where(tables.slots.c.slot == dump(slot))).first()
+
+
+def mean(connection: Connection, change: Change, state: str, at: datetime) -> None:
+    """A release keeps the penalty and the causes of its slot until it is verified; a new penalty has its own."""
+    row = _slot_row(connection, change.slot)
+    penalty = change.after or change.before
+    verdicts = json.loads(row.verdicts) if row is not None and change.after is None else list(change.verdicts)
+    same = row is not None and row.penalty == dump(penalty)
+    values = {
+        "penalty": dump(penalty),
+        "state": state,
+        "verdicts": json.dumps(verdicts),
+        "since": row.since if row is not None and same else at,
+        "last_outcome": "" if row is None else row.last_outcome,
+    }
+    put(connection, tables.slots, {"slot": dump(change.slot)}, values)
+
+
+def adopt(connection: Connection, change: Change, at: datetime) -> None:
+    mean(connection, change, "verified", at)
+    why = change.why or "found in place after its outcome was lost"
+    tell(connection, at, SERVICE, "adopted", why, change_subjects(connection, change), {"change": change})
+
+
+def set_slot(connection: Connection, slot: Slot, **values: object) -> None:
+    connection.execute(update(tables.slots).where(tables.slots.c.slot == dump(slot)).values(**values))
+
+
+def _drop_slot(connection: Connection, slot: Slot) -> None:
+    connection.execute(delete(tables.slots).where(tables.slots.c.slot == dump(slot)))
+
+
+def forget(connection: Connection, slot: Slot, at: datetime) -> None:
+    row = _slot_row(connection, slot)
+    if row is None:
+        return
+    subjects = _slot_subjects(connection, slot, json.loads(row.verdicts))
+    why = "wanted no more, and already gone from the device"
+    tell(connection, at, SERVICE, "forgotten", why, subjects, {"slot": slot})
+    _drop_slot(connection, slot)
+
+
+def record(connection: Connection, outcome: Outcome, at: datetime) -> None:
+    change = outcome.change
+    row, words = _slot_row(connection, change.slot), f"{outcome.state} {change.after} {outcome.why}"
+    if row is None or row.last_outcome != words:
+        subjects = change_subjects(connection, change)
+        tell(connection, at, SERVICE, outcome.state, outcome.why or change.why, subjects, outcome)
+    if outcome.state == "verified" and change.after is None:
+        if row is not None and row.state == "releasing":  # else somebody has put something there since
+            _drop_slot(connection, change.slot)
+    elif outcome.state == "refused" or change.after is None:
+        set_slot(connection, change.slot, last_outcome=words)
+    else:
+        set_slot(connection, change.slot, state=outcome.state, last_outcome=words)
+
+
+# --- events ----------------------------------------------------------------------------------------------------------
+
+
+def tell(
+    connection: Connection,
+    at: datetime,
+    who: str,
+    what: str,
+    why: str,
+    subjects: Collection[str] = (),
+    detail: object = None,
+) -> None:
+    values = {"at": at, "who": who, "what": what, "why": why, "detail": dump(detail or {})}
+    event = connection.execute(insert(tables.events).values(**values)).inserted_primary_key
+    if event is not None and subjects:
+        rows = [{"event": event[0], "subject": subject} for subject in sorted(set(subjects))]
+        connection.execute(insert(tables.event_subjects), rows)
+
+
+def _verdict_subjects(verdict: Verdict) -> set[str]:
+    return {verdict.id, verdict.client, *map(str, verdict.macs), *map(str, verdict.addresses)}
+
+
+def exemption_subjects(exemption: Exemption) -> set[str]:
+    return {str(it) for it in (exemption.id, exemption.network, exemption.mac, exemption.user) if it is not None}
+
+
+def change_subjects(connection: Connection, change: Change) -> set[str]:
+    """Of a change: its place, and whoever it is about. A release finds its causes in the slot that it empties."""
+    row = None if change.verdicts else _slot_row(connection, change.slot)
+    return _slot_subjects(connection, change.slot, change.verdicts if row is None else json.loads(row.verdicts))
+
+
+def _slot_subjects(connection: Connection, slot: Slot, verdicts: Sequence[str]) -> set[str]:
+    place = {str(it) for it in (slot.device, slot.station.mac, slot.address) if it is not None}
+    query = select(tables.penalties.c.verdict).where(tables.penalties.c.id.in_(verdicts))
+    causes = [load(Verdict, text) for text in connection.execute(query).scalars()]
+    return place.union(verdicts, *map(_verdict_subjects, causes))
+
+
+# --- rows ------------------------------------------------------------------------------------------------------------
+
+
+def dump(value: object) -> str:
+    return json.dumps(to_json(value), sort_keys=True)
+
+
+def load(kind: type[T], text: str) -> T:
+    return from_json(kind, json.loads(text))
+
+
+def put(connection: Connection, table: Table, key: Mapping[str, object], values: Mapping[str, object]) -> None:
+    """Insert or replace, in words that every database understands."""
+    here = [table.c[name] == value for name, value in key.items()]
+    if not connection.execute(update(table).where(*here).values(**values)).rowcount:
+        connection.execute(insert(table).values(**key, **values))
+
+
+def note(connection: Connection, name: str, value: object) -> None:
+    put(connection, tables.notes, {"name": name}, {"value": dump(value)})
+
+
+def noted(connection: Connection, name: str) -> Any:
+    text = connection.execute(select(tables.notes.c.value).where(tables.notes.c.name == name)).scalar()
+    return None if text is None else json.loads(text)

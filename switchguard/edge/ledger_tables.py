@@ -1,0 +1,242 @@
+"""Where the ledger lives: its database, its tables, and the ordered steps that bring an older one to them.
+
+An SQLite file beside the site, or any database that SQLAlchemy has a URL for. SQLite runs in WAL mode with
+synchronous=FULL, because an intent that a power cut can forget is no intent; writers take the write lock when they
+begin, so that two processes queue up instead of failing half-way. Every error of the database leaves as a LedgerError
+that names the store.
+
+An empty store gets the tables as they are below; an older one gets every migration after its version. A test holds both
+ways to the same result. Values of the core are JSON (edge/snapshots.py); a column of its own has only what is searched
+or sorted by. Times are UTC text of fixed width, so that they sort as text in any database.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    Dialect,
+    Engine,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    create_engine,
+    event,
+    inspect,
+    select,
+    text,
+)
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from switchguard.errors import LedgerError
+
+SCHEMA = 2
+
+PATIENCE_S = 15.0
+"""How long one process waits for the other's transaction; ours take milliseconds."""
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware time as `2026-05-01T12:00:00.000000+00:00`."""
+
+    impl = String(32)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> str | None:
+        return None if value is None else value.astimezone(UTC).isoformat(timespec="microseconds")
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else datetime.fromisoformat(value)
+
+
+# --- tables ----------------------------------------------------------------------------------------------------------
+
+metadata = MetaData()
+
+schema_version = Table("schema_version", metadata, Column("version", Integer, primary_key=True, autoincrement=False))
+
+penalties = Table(
+    "penalties",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("client", Text, nullable=False),
+    Column("since", Moment, nullable=False),
+    Column("verdict", Text, nullable=False),
+    Column("released_at", Moment, index=True),
+    Column("released_why", Text, nullable=False),
+)
+
+slots = Table(
+    "slots",
+    metadata,
+    Column("slot", Text, primary_key=True),
+    Column("penalty", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("verdicts", Text, nullable=False),
+    Column("since", Moment, nullable=False),
+    Column("last_outcome", Text, nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("what", String(32), nullable=False),
+    Column("why", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+)
+
+event_subjects = Table(
+    "event_subjects",
+    metadata,
+    Column("event", Integer, ForeignKey("events.id"), primary_key=True),
+    Column("subject", Text, primary_key=True),
+)
+Index("event_subjects_by_subject", event_subjects.c.subject)
+
+exemptions = Table(
+    "exemptions",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("exemption", Text, nullable=False),
+)
+
+streaks = Table(
+    "streaks",
+    metadata,
+    Column("rule", Text, primary_key=True),
+    Column("client", Text, primary_key=True),
+    Column("polls", Integer, nullable=False),
+)
+
+usage = Table(
+    "usage",
+    metadata,
+    Column("client", Text, primary_key=True),
+    Column("at", Moment, primary_key=True),
+    Column("sessions", Integer, nullable=False),
+    Column("remotes", Integer, nullable=False),
+    Column("factor", Float),
+    Column("bytes_out", Integer),
+    Column("bytes_in", Integer),
+)
+Index("usage_by_time", usage.c.at)
+
+notes = Table("notes", metadata, Column("name", String(32), primary_key=True), Column("value", Text, nullable=False))
+"""One value per name: the pause, the last cycle, the service's status."""
+
+
+# --- migrations ------------------------------------------------------------------------------------------------------
+
+
+def _usage_history(connection: Connection) -> None:
+    """Version 2: what each heavy client used, poll by poll, for `explain`."""
+    connection.execute(
+        text(
+            "CREATE TABLE usage (client TEXT NOT NULL, at VARCHAR(32) NOT NULL, sessions INTEGER NOT NULL,"
+            " remotes INTEGER NOT NULL, factor FLOAT, bytes_out INTEGER, bytes_in INTEGER, PRIMARY KEY (client, at))"
+        )
+    )
+    connection.execute(text("CREATE INDEX usage_by_time ON usage (at)"))
+
+
+MIGRATIONS: dict[int, Callable[[Connection], None]] = {2: _usage_history}
+"""Version -> the step that leads to it from the one before."""
+
+
+def bring_up_to_date(connection: Connection) -> None:
+    """Inside one transaction. LedgerError if a newer switchguard wrote the store: we would misread it."""
+    if not inspect(connection).has_table(schema_version.name):
+        metadata.create_all(connection)
+        connection.execute(schema_version.insert().values(version=SCHEMA))
+        return
+    version = connection.execute(select(schema_version.c.version)).scalar_one()
+    if version > SCHEMA:
+        raise LedgerError(f"has schema {version}, from a newer switchguard; this one knows up to {SCHEMA}")
+    for step in range(version + 1, SCHEMA + 1):
+        MIGRATIONS[step](connection)
+    if version < SCHEMA:
+        connection.execute(schema_version.update().values(version=SCHEMA))
+
+
+# --- the database ---------------------------------------------------------------------------------------------------
+
+
+class Store:
+    """Transactions on one database. Opening creates or migrates it; LedgerError if that is impossible."""
+
+    def __init__(self, where: str | Path) -> None:
+        self.name = str(where)
+        with self._translated():
+            url = _url(where)
+            self.name = url.database if url.get_backend_name() == "sqlite" and url.database else url.render_as_string()
+            self._engine = _engine(url)
+            self._writers = self._engine.execution_options(writes=True)
+        with self.writing() as connection:
+            bring_up_to_date(connection)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        with self._translated(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        with self._translated(), self._writers.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except LedgerError as error:
+            raise LedgerError(f"ledger {self.name}: {error}") from error
+        except DBAPIError as error:
+            raise LedgerError(f"ledger {self.name}: {error.orig}") from error
+        except (SQLAlchemyError, ImportError, OSError, ValueError) as error:
+            raise LedgerError(f"ledger {self.name}: {error}") from error
+
+
+def _url(where: str | Path) -> URL:
+    if isinstance(where, str) and "://" in where:
+        return make_url(where)
+    return URL.create("sqlite", database=str(where))
+
+
+def _engine(url: URL) -> Engine:
+    if url.get_backend_name() != "sqlite":
+        return create_engine(url, pool_pre_ping=True)
+    if url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+    engine = create_engine(url, connect_args={"timeout": PATIENCE_S})
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _prepare(dbapi_connection: Any, _record: object) -> None:
+    """Our own BEGIN instead of the driver's late one (docs.sqlalchemy.org, dialects/sqlite, transactions)."""
+    dbapi_connection.isolation_level = None
+    dbapi_connection.execute("PRAGMA journal_mode=WAL")
+    dbapi_connection.execute("PRAGMA synchronous=FULL")
+    dbapi_connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN")

@@ -1,0 +1,199 @@
+"""Candidate, compare, commit through NAPALM: the diff that a person sees comes from the device itself.
+
+What NAPALM 5.2 does not tell, and this file does (read in napalm/ios/ios.py and napalm/eos/eos.py):
+
+- IOS takes a merge for done unless the terminal says "Invalid input detected"; we read along, and every other `%` line
+  raises.
+- Where IOS makes no merge diff, NAPALM returns the file itself under a banner, or (when the lines lack a final `end`)
+  advice as text. Neither is a diff, so both raise.
+- EOS and IOS refuse commit messages, so none is sent.
+- Its rollback replaces the whole configuration, other people's work included, so it is not offered.
+
+Loading a candidate on IOS writes a file to flash; committing saves the running configuration on IOS and EOS.
+"""
+
+import http.client
+import io
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import napalm
+import pyeapi.eapilib
+import scp
+from napalm.base import exceptions as failures
+
+from switchguard.core.model import Device
+from switchguard.edge.session_netmiko import PATIENCE, REFUSED, SSH_ERRORS, attentive, netmiko_options, ssh_meaning
+from switchguard.errors import CommandRefused, DeviceError, LoginRefused, UnexpectedOutput, Unreachable
+from switchguard.ports import Candidate, Endpoint
+
+_DRIVERS = {
+    "arista_eos": "eos",
+    "cisco_ios": "ios",
+    "cisco_nxos": "nxos_ssh",
+    "cisco_xe": "ios",
+    "juniper_junos": "junos",
+}
+_OVER_NETMIKO = ("ios", "nxos_ssh")
+_MERGE = re.compile(r"copy \S+ running-config")
+_GARBAGE = (http.client.HTTPException, LookupError, TypeError, AttributeError, ValueError)
+"""What the drivers stumble over when an answer has another shape than they expect."""
+
+# What pyeapi logs is a traceback of what it raises as well.
+logging.getLogger("pyeapi").setLevel(logging.CRITICAL)
+
+
+def has_candidates(platform: str) -> bool:
+    return platform in _DRIVERS
+
+
+class Napalm:
+    """One open NAPALM driver; candidates follow one another."""
+
+    def __init__(self, device: Device, endpoint: Endpoint) -> None:
+        self._device, self._endpoint = device.name, endpoint
+        self._tape = io.BytesIO()
+        self._lost = False
+        name = _DRIVERS[device.platform]
+        self._driver: Any = napalm.get_network_driver(name)(
+            endpoint.host,
+            endpoint.username,
+            endpoint.password.reveal() if endpoint.password else "",
+            timeout=PATIENCE * endpoint.timeout_s,
+            optional_args=self._options(name),
+        )
+        with self._translated("login"):
+            self._driver.open()
+            if self._over_netmiko(name):
+                attentive(self._driver.device)
+
+    @contextmanager
+    def candidate(self, lines: Sequence[str]) -> Iterator[Candidate]:
+        """Discards what was not committed. A device that we lost cannot be told to: EOS drops the session itself, on
+        IOS an unused file stays on flash."""
+        loaded = _Loaded(self, tuple(lines))
+        try:
+            loaded.load()
+            yield loaded
+        except Unreachable:
+            raise
+        except BaseException:
+            with suppress(DeviceError):
+                loaded.discard()
+            raise
+        loaded.discard()
+
+    def close(self) -> None:
+        """On IOS this takes back NAPALM's `file prompt quiet`; if the connection was lost, that line stays."""
+        with self._translated("logout"):
+            if not self._lost:
+                self._driver.close()
+            elif hasattr(self._driver.device, "disconnect"):
+                self._driver.device.read_timeout_override = 1.0
+                self._driver.device.disconnect()
+
+    def load(self, text: str) -> None:
+        with self._translated("loading the candidate"):
+            self._driver.load_merge_candidate(config=text)
+
+    def compare(self) -> str:
+        with self._translated("comparing the candidate"):
+            return str(self._driver.compare_config())
+
+    def commit(self) -> None:
+        start = self._tape.seek(0, io.SEEK_END)
+        with self._translated("commit"):
+            self._driver.commit_config()
+        self._tape.seek(start)
+        said = _MERGE.split(self._tape.read().decode(errors="replace"))[-1]
+        if refusals := [line.group(0).strip() for line in re.finditer(REFUSED, said, re.MULTILINE)]:
+            raise CommandRefused(self._device, "commit", "; ".join(refusals))
+
+    def discard(self) -> None:
+        with self._translated("discarding the candidate"):
+            self._driver.discard_config()
+
+    def no_diff(self, why: str) -> CommandRefused:
+        return CommandRefused(self._device, "show archive config incremental-diffs", why)
+
+    def _over_netmiko(self, name: str) -> bool:
+        return name in _OVER_NETMIKO or self._endpoint.napalm_options.get("transport") == "ssh"
+
+    def _options(self, name: str) -> dict[str, Any]:
+        given = dict(self._endpoint.napalm_options)
+        if not self._over_netmiko(name):
+            secret = self._endpoint.enable_password
+            return given | ({"enable_password": secret.reveal()} if secret and name == "eos" else {})
+        ours = netmiko_options(self._device, self._endpoint)
+        ours |= {"read_timeout_override": PATIENCE * self._endpoint.timeout_s}
+        return ours | given | {"ssh_strict": True, "session_log": self._tape}
+
+    @contextmanager
+    def _translated(self, doing: str) -> Iterator[None]:
+        try:
+            with self._explained(doing):
+                yield
+        except Unreachable:
+            self._lost = True
+            raise
+
+    @contextmanager
+    def _explained(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except (failures.NapalmException, pyeapi.eapilib.EapiError, NotImplementedError) as error:
+            raise self._meaning(error, doing) from error
+        except scp.SCPException as error:
+            raise CommandRefused(self._device, doing, f"SCP: {error}") from error
+        except SSH_ERRORS as error:
+            raise ssh_meaning(self._device, self._endpoint, error, doing) from error
+        except _GARBAGE as error:
+            what = f"{doing}: an answer that NAPALM cannot read, {type(error).__name__}"
+            raise UnexpectedOutput(self._device, str(error), what) from error
+
+    def _meaning(self, error: Exception, doing: str) -> DeviceError:
+        text = str(error).strip()
+        match error:
+            case failures.ConnectAuthError():
+                return LoginRefused(self._device, text)
+            case pyeapi.eapilib.ConnectionError() if "Unauthorized" in text:
+                return LoginRefused(self._device, f"eAPI refuses user {self._endpoint.username!r} with this password")
+            case pyeapi.eapilib.ConnectionError() if "Socket error" not in text:
+                return UnexpectedOutput(self._device, text, f"{doing}: no eAPI answer")
+            case pyeapi.eapilib.ConnectionError():
+                return Unreachable(self._device, f"{doing}: {text}")
+            case failures.ConnectionException() if error.__context__ is not None:
+                return ssh_meaning(self._device, self._endpoint, error, doing)
+            case failures.ConnectionException() | failures.CommandTimeoutException():
+                return Unreachable(self._device, f"{doing}: {text}")
+        return CommandRefused(self._device, doing, text or type(error).__name__)
+
+
+class _Loaded:
+    """The Candidate that a driver of ours gets."""
+
+    def __init__(self, napalm: Napalm, lines: tuple[str, ...]) -> None:
+        self._napalm, self._lines = napalm, lines
+        self._committed = False
+
+    def load(self) -> None:
+        self._napalm.load("\n".join(self._lines) + "\n")
+
+    def diff(self) -> str:
+        text = self._napalm.compare()
+        if "incremental-diff failed" in text:
+            raise self._napalm.no_diff("this IOS makes no diff of a merge")
+        if "obscure 'error 5'" in text:
+            raise self._napalm.no_diff("error 5; the lines lack a final `end`")
+        return "" if text.startswith("! No changes specified") else text
+
+    def commit(self) -> None:
+        self._napalm.commit()
+        self._committed = True
+
+    def discard(self) -> None:
+        if not self._committed:
+            self._napalm.discard()

@@ -1,0 +1,207 @@
+"""Strict models: unknown keys, missing units and wrong types become sentences that name the nearest right thing."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from difflib import get_close_matches
+from ipaddress import ip_network
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails, PydanticUndefined
+
+from switchguard.core.model import Mac, Network
+from switchguard.edge import units
+
+
+class Strict(BaseModel):
+    """Nothing is converted in silence, nothing unknown is passed over."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, arbitrary_types_allowed=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """How a value is written, for the reference."""
+
+    text: str
+
+
+def _parsed_by(parse: Any) -> BeforeValidator:
+    def validate(value: object) -> object:
+        if isinstance(value, str | int | float) and not isinstance(value, bool):
+            return parse(str(value))
+        return value
+
+    return BeforeValidator(validate)
+
+
+def _network(text: str) -> Network:
+    try:
+        return ip_network(text)
+    except ValueError as error:
+        if "host bits" not in str(error):
+            raise ValueError(f"{text!r} is not a network; write it like 10.10.0.0/16 or 2001:db8::/48") from None
+        raise ValueError(f"{text!r} has host bits set; did you mean {ip_network(text, strict=False)}?") from None
+
+
+def _moment(text: str) -> datetime:
+    """A day counts to its end; without an offset the machine's own time zone is meant."""
+    try:
+        if len(text) == len("2026-12-01"):
+            return datetime.combine(date.fromisoformat(text) + timedelta(days=1), time.min).astimezone()
+        return datetime.fromisoformat(text).astimezone()
+    except ValueError:
+        raise ValueError(f"{text!r} is not a time; write it like 2026-12-01 or 2026-12-01T18:00+01:00") from None
+
+
+def _term(text: str) -> timedelta | None:
+    return None if text == "forever" else units.parse_duration(text)
+
+
+def _unquoted(value: object) -> object:
+    """3 is as good as "3"; 1.10 is not, because as a number it is 1.1."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Name = Annotated[str, BeforeValidator(_unquoted)]
+"""Text that may look like a whole number: there are switches whose ports are called 1, 2 and 3."""
+SnmpVersion = Annotated[Literal["2c", "3"], BeforeValidator(_unquoted)]
+Duration = Annotated[timedelta, _parsed_by(units.parse_duration), Unit("duration: 10s, 5m, 2h, 2d, 1w")]
+Term = Annotated[timedelta | None, _parsed_by(_term), Unit("duration, or `forever`")]
+Rate = Annotated[int, _parsed_by(units.parse_rate), Unit("rate: 64kbps, 20Mbps, 1Gbps")]
+Share = Annotated[float, _parsed_by(units.parse_share), Unit("share: 5%, 12.5%")]
+Factor = Annotated[float, _parsed_by(units.parse_factor), Unit("factor: 1.5x, 2x")]
+MacText = Annotated[Mac, _parsed_by(Mac.parse), Unit("MAC address, any spelling")]
+NetworkText = Annotated[Network, _parsed_by(_network), Unit("network: 10.10.0.0/16")]
+Reference = Annotated[Any, Unit("reference to a secret")]
+Moment = Annotated[datetime, _parsed_by(_moment), Unit("day (to its end) or time: 2026-12-01T18:00+01:00")]
+
+
+# --- complaints ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """What is wrong with one value, and the way to it."""
+
+    way: tuple[str | int, ...]
+    why: str
+
+
+def check(model: type[Strict], data: object) -> Strict | tuple[Complaint, ...]:
+    """The model, or everything that is wrong with the data, in the order of the file's keys."""
+    try:
+        return model.model_validate({} if data is None else data)
+    except ValidationError as error:
+        return tuple(_complaint(model, details) for details in error.errors())
+
+
+def _complaint(model: type[Strict], details: ErrorDetails) -> Complaint:
+    way = details["loc"]
+    name = ".".join(str(step) for step in way)
+    match details["type"]:
+        case "extra_forbidden":
+            why = f"unknown key {name!r}; {_hint(str(way[-1]), sorted(_keys_at(model, way[:-1])))}"
+        case "missing":
+            why = f"{name!r} is missing"
+        case "value_error":
+            why = f"{name}: {details['ctx']['error']}" if name else str(details["ctx"]["error"])
+        case _:
+            why = f"{name}: {details['msg'][0].lower()}{details['msg'][1:]}, not {details['input']!r}"
+    return Complaint(way, why)
+
+
+def _hint(word: str, known: Sequence[str]) -> str:
+    near = get_close_matches(word, known, n=1)
+    return f"did you mean {near[0]!r}? Known are: {', '.join(known)}" if near else f"known are: {', '.join(known)}"
+
+
+def _keys_at(model: type[Strict], way: Sequence[str | int]) -> set[str]:
+    here: Any = model
+    for step in way:
+        here = _inner(here.model_fields[step].annotation) if _is_model(here) else get_args(here)[-1]
+        here = here if _is_model(here) or get_args(here) else _inner(here)
+    return set(here.model_fields) if _is_model(here) else set()
+
+
+# --- the reference ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key of a file, for people."""
+
+    name: str
+    default: str
+    form: str
+    meaning: str
+
+
+def keys(model: type[Strict], prefix: str = "") -> Iterator[Key]:
+    """Every key, depth first; `<name>` stands for a name that the site chooses, `[]` for each item of a list."""
+    for name, info in model.model_fields.items():
+        inner = _inner(info.annotation)
+        yield Key(f"{prefix}{name}", _default(info), _form(info), info.description or "")
+        if _is_model(inner):
+            yield from keys(inner, f"{prefix}{name}.")
+        elif _is_model(item := (get_args(inner) or (None,))[-1]):
+            step = ".<name>" if get_origin(inner) is dict else "[]"
+            yield from keys(item, f"{prefix}{name}{step}.")
+
+
+def _is_model(hint: object) -> bool:
+    return isinstance(hint, type) and issubclass(hint, Strict)
+
+
+def _inner(hint: Any) -> Any:
+    """Without `| None` and Annotated."""
+    if get_origin(hint) is Annotated:
+        return _inner(get_args(hint)[0])
+    if get_origin(hint) in (Union, UnionType):
+        rest = [arg for arg in get_args(hint) if arg is not NoneType]
+        return _inner(rest[0]) if len(rest) == 1 else hint
+    return hint
+
+
+def _default(info: FieldInfo) -> str:
+    if info.is_required():
+        return "required"
+    value = info.get_default(call_default_factory=True, validated_data={})
+    if value is PydanticUndefined or value is None or value in ({}, []) or isinstance(value, BaseModel):
+        return "–"
+    form = _unit(info)
+    if isinstance(value, timedelta):
+        return f"`{units.spell_duration(value)}`"
+    if form.startswith("share"):
+        return f"`{value * 100:g}%`"
+    return f"`{value:g}x`" if form.startswith("factor") else f"`{value}`"
+
+
+def _unit(info: FieldInfo) -> str:
+    found = [it.text for it in (*info.metadata, *_annotations(info.annotation)) if isinstance(it, Unit)]
+    return found[0] if found else ""
+
+
+def _annotations(hint: Any) -> Iterator[object]:
+    if get_origin(hint) is Annotated:
+        yield from get_args(hint)[1:]
+    for arg in get_args(hint):
+        if get_origin(hint) is not Literal:
+            yield from _annotations(arg)
+
+
+def _form(info: FieldInfo) -> str:
+    inner, unit = _inner(info.annotation), _unit(info)
+    origin = get_origin(inner)
+    if unit:
+        return f"list of ({unit})" if origin is list else unit
+    if origin is Literal:
+        return " or ".join(f"`{choice}`" for choice in get_args(inner))
+    if _is_model(inner) or (origin is not None and issubclass(origin, Mapping)):
+        return "mapping"
+    if origin is list:
+        return "list"
+    return {str: "text", int: "whole number", float: "number", bool: "`true` or `false`"}.get(inner, str(inner))
