@@ -1,0 +1,90 @@
+"""Changes through a candidate configuration: look first, load, compare with what we meant, commit.
+
+What has to be typed follows from the lines that stand on the device, not from what we remember of it: pushing twice
+is pushing once, and releasing what is already gone does nothing.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from switchguard.core.model import Change, Diff, Enforced, Penalty, Slot
+from switchguard.errors import DeviceError
+from switchguard.ports import Session
+
+from . import _config_lines, _diffs
+from ._config_lines import Config, Edit, Part
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How one platform words penalties."""
+
+    show: str
+    """The question for the lines that concern us; see `_config_lines.read`."""
+    parts: Callable[[Slot, Penalty | None], tuple[Part, ...]]
+    """The lines of a penalty in a slot, in the order of typing. DeviceError for one that cannot be expressed."""
+    standing: Callable[[str, Config], Enforced]
+    obstacle: Callable[[Slot, Config], str]
+    """Why a slot must not be filled, because somebody else's lines are in the way; empty if it may."""
+    diff: _diffs.Sort
+    closing: tuple[str, ...] = ()
+    """What a candidate must finish with."""
+
+
+def standing(dialect: Dialect, session: Session) -> Enforced:
+    return dialect.standing(session.device.name, read(dialect, session))
+
+
+def read(dialect: Dialect, session: Session) -> Config:
+    return _config_lines.read(session.device.name, session.ask(dialect.show))
+
+
+def render(dialect: Dialect, changes: Sequence[Change]) -> tuple[str, ...]:
+    """As if exactly `before` stood in every slot."""
+    return _config_lines.commands(edit for change in changes for edit in _edits_from_before(dialect, change))
+
+
+def _edits_from_before(dialect: Dialect, change: Change) -> tuple[Edit, ...]:
+    before = () if change.before is None else dialect.parts(change.slot, change.before)
+    stood = tuple(_config_lines.Line(part.path, part.wants) for part in before if part.wants is not None)
+    return _config_lines.edits(dialect.parts(change.slot, change.after), stood)
+
+
+def due(dialect: Dialect, session: Session, changes: Sequence[Change]) -> tuple[tuple[Edit, ...], ...]:
+    """For each change that is still needed, how to make it. DeviceError when somebody else's lines stand there."""
+    config = read(dialect, session)
+    stands = dialect.standing(session.device.name, config)
+    needed = [change for change in changes if stands.get(change.slot) != change.after]
+    for change in needed:
+        why_not = dialect.obstacle(change.slot, config) if change.after else ""
+        if why_not:
+            raise DeviceError(session.device.name, why_not)
+    return tuple(_config_lines.edits(dialect.parts(change.slot, change.after), config) for change in needed)
+
+
+def preview(dialect: Dialect, session: Session, changes: Sequence[Change]) -> Diff:
+    """Computed; the device is only read."""
+    return Diff(_diffs.computed(edit for edits in due(dialect, session, changes) for edit in edits), "computed")
+
+
+def preview_on_device(dialect: Dialect, session: Session, changes: Sequence[Change]) -> Diff:
+    """The device's diff of a candidate that is discarded."""
+    return _load(dialect, session, changes, commit=False)
+
+
+def push(dialect: Dialect, session: Session, changes: Sequence[Change]) -> Diff:
+    """One commit. UnexpectedDiff or DeviceError before it, when the device announces anything but our lines."""
+    return _load(dialect, session, changes, commit=True)
+
+
+def _load(dialect: Dialect, session: Session, changes: Sequence[Change], commit: bool) -> Diff:
+    wanted = due(dialect, session, changes)
+    if not wanted:
+        return Diff("", "computed")
+    lines = _config_lines.commands(edit for edits in wanted for edit in edits)
+    with session.candidate((*lines, *dialect.closing)) as candidate:
+        diff = candidate.diff()
+        _diffs.check(session.device.name, diff, wanted, dialect.diff)
+        if commit:
+            candidate.commit()
+    return Diff(diff, "device")

@@ -1,0 +1,140 @@
+"""Configuration lines of IOS and EOS: where each stands, and what has to be typed so that the wanted ones stand.
+
+The configuration is read through one `| include` that keeps `interface`, `policy-map`, `class` and `end`, so that the
+place of a line follows from the lines before it, and `end` proves that the answer is whole.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from switchguard.errors import UnexpectedOutput
+
+from . import _port_names
+
+Path = tuple[str, ...]
+
+_MAC = re.compile(r"\b[0-9A-F]{4}(?:\.[0-9A-F]{4}){2}\b", re.IGNORECASE)
+_SECTION = re.compile(r"interface \S+|policy-map .+")
+_CLASS = re.compile(r"class \S.*")
+_LEAF = re.compile(r"mac address-table static |police |service-policy |shape rate ")
+_TOP_LEVEL = re.compile(r"(no )?(mac[ -]address-table |policy-map )")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line in canonical spelling, inside the sections of `path`, outermost first. None: they are not shown."""
+
+    path: Path | None
+    text: str
+
+    @property
+    def opens(self) -> bool:
+        """Whether it is the head of a section."""
+        return bool(_SECTION.fullmatch(self.text) or _CLASS.fullmatch(self.text))
+
+    @property
+    def inside(self) -> Path | None:
+        """The path of the lines that follow, if it is the head of a section."""
+        return None if self.path is None else (*self.path, self.text)
+
+
+Config = Collection[Line]
+"""The lines of a running configuration that concern us, heads of sections included."""
+
+
+def canonical(text: str) -> str:
+    """One blank between words, MACs in lower case, interface names in full."""
+    words = " ".join(text.split())
+    if words.lower().startswith("interface "):
+        words = f"interface {_port_names.long(words[10:].replace(' ', ''))}"
+    return _MAC.sub(lambda mac: mac.group().lower(), words)
+
+
+def place(text: str, path: Path | None) -> Line:
+    """A line that follows others in `path`. Sections are known by their heads; of a vendor's indentation only this
+    matters: a line without any, which heads no section that we know, ends the one before."""
+    said = canonical(text)
+    if _SECTION.fullmatch(said) or _TOP_LEVEL.match(said):
+        return Line((), said)
+    if _CLASS.fullmatch(said) and path and path[0].startswith("policy-map "):
+        return Line(path[:1], said)
+    return Line(path if text[:1].isspace() else (), said)
+
+
+def path_after(line: Line) -> Path | None:
+    return line.inside if line.opens else line.path
+
+
+def read(device: str, text: str) -> Config:
+    """The answer to `show running-config | include ...`. UnexpectedOutput for one that does not finish with `end`."""
+    said = [raw for raw in text.splitlines() if raw.strip() and raw.strip() != "!"]
+    if not said or said[-1].strip() != "end":
+        raise UnexpectedOutput(device, said[-1] if said else "", "a running configuration without its end")
+    return tuple(_placed(device, said[:-1]))
+
+
+def _placed(device: str, said: Iterable[str]) -> Iterator[Line]:
+    path: Path | None = ()
+    for raw in said:
+        line = place(raw, path)
+        if not line.opens and not _LEAF.match(line.text):
+            raise UnexpectedOutput(device, raw)
+        path = path_after(line)
+        yield line
+
+
+# --- wanted lines ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One line that a penalty needs. `wants` None: it must not stand. `undo` is what takes it away again."""
+
+    path: Path
+    owns: str
+    """How every line begins that would stand in the same place."""
+    wants: str | None
+    undo: Line
+
+    def standing(self, config: Config) -> list[Line]:
+        return [line for line in config if line.path == self.path and line.text.startswith(self.owns)]
+
+    def to_undo(self, config: Config) -> bool:
+        """Whether `undo` has something to take away: the line, or an empty section that was left over."""
+        return bool(self.standing(config)) or Line((), self.undo.text.removeprefix("no ")) in config
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One command, and what it does to the configuration."""
+
+    command: Line
+    minus: tuple[Line, ...] = ()
+    plus: Line | None = None
+
+
+def edits(parts: Sequence[Part], config: Config) -> tuple[Edit, ...]:
+    """What is missing is typed in order; what must go is taken away in reverse order: detached first, then deleted."""
+    undone = [
+        Edit(part.undo, tuple(part.standing(config)))
+        for part in reversed(parts)
+        if part.wants is None and part.to_undo(config)
+    ]
+    done = [
+        Edit(Line(part.path, part.wants), tuple(part.standing(config)), Line(part.path, part.wants))
+        for part in parts
+        if part.wants is not None and [line.text for line in part.standing(config)] != [part.wants]
+    ]
+    return (*undone, *done)
+
+
+def commands(wanted: Iterable[Edit]) -> tuple[str, ...]:
+    """To be typed as they are; every section that is entered is left again."""
+    typed: list[str] = []
+    for line in dict.fromkeys(edit.command for edit in wanted):
+        heads = line.path or ()
+        typed += [f"{' ' * depth}{head}" for depth, head in enumerate(heads)]
+        typed.append(f"{' ' * len(heads)}{line.text}")
+        typed += [f"{' ' * depth}exit" for depth in reversed(range(len(heads)))]
+    return tuple(typed)

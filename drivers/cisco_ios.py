@@ -1,0 +1,268 @@
+"""Cisco IOS and IOS-XE: Catalyst switches (blocks, limits) and routers that do NAT (translations).
+
+Reads
+* SNMP where the site configures it (`_snmp_tables`): neighbours, interfaces, counters, LLDP and CDP, forwarding
+  table.
+* `show mac address-table`: a Catalyst answers BRIDGE-MIB per VLAN (community@vlan, context vlan-N), and to a plain
+  community for VLAN 1 only. So when the forwarding table over SNMP is empty or does not tell VLANs and the command
+  line is configured, the command is believed instead. Three layouts (Catalyst 2960-9000; 6500; 4500); rows that lead
+  to the CPU, the router or nowhere (`Drop`) are no places where a station could be and are left out.
+* `show ip arp`: the global table, without the switch's own and static rows (age `-`). VRFs and IPv6 are read over
+  SNMP only.
+* `show clock`, `show ip nat translations verbose`, `show ip nat statistics`: see `_cisco_nat`.
+* `show running-config | include ...`: static drops, our policies, what is attached where; see `_config_lines`.
+
+Writes, through NAPALM's merge candidate
+* block: `mac address-table static M vlan V drop`, taken back without the word drop (Catalyst 3560, 2960 and IE
+  guides; peers that add it, such as hier_config, write a form that Cisco does not document). Frames from and to the
+  MAC go, in that VLAN, on that switch; not those that the switch itself answers.
+* limit: policy-map `SWITCHGUARD-<port>` with a policer, attached to the access port inbound: what the client sends.
+  Burst is 1.5 seconds' worth, at least 8,000 and at most 1,000,000 octets, which is what a Catalyst 3750 takes.
+  `police cir` is the form of routers and IOS-XE; 2960, 3560 and 3750 know only the `catalyst` form. A plug-in for
+  those is two lines: `class Catalyst(CiscoIOS): police = "catalyst"`. Both are read.
+
+Oddities: loading a candidate writes a file to flash, so a preview is computed instead of asked for. NAPALM notices no
+other error than `Invalid input detected`; the two refusals `% CPU destined address ...` and `% Only unicast addresses
+...` pass for success, and only reading back tells. `write memory` after every commit makes blocks survive a reload.
+Sources: Cisco command references as named; NAPALM 5 (ios.py); recordings of genieparser and ntc-templates.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from ipaddress import IPv4Address
+from typing import ClassVar, Literal
+
+from switchguard.core.model import (
+    Block,
+    Change,
+    Diff,
+    Enforced,
+    Facts,
+    FdbEntry,
+    Mac,
+    NatSize,
+    NatUsage,
+    Neighbor,
+    Penalty,
+    RateLimit,
+    Slot,
+    Station,
+)
+from switchguard.errors import DeviceError, UnexpectedOutput
+from switchguard.ports import Session
+
+from . import _candidate, _cisco_nat, _port_limit, _port_names, _static_drop
+from ._candidate import Dialect
+from ._config_lines import Config, Part
+from ._port_limit import Wording
+from ._snmp_tables import SnmpTables
+from ._static_drop import TableRow
+
+SHOW_CONFIG = (
+    "show running-config | include "
+    "^mac address-table static|^policy-map|^ +class|^ +police|^interface|^ service-policy|^end"
+)
+SHOW_MAC_TABLE = "show mac address-table"
+_POLICY = Wording("policy-map ", "service-policy input ")
+LEAST_BPS = 8_000
+"""Below this no policer of IOS goes (IOS QoS command reference, `police`)."""
+
+_PREAMBLE = re.compile(r"Load for five secs: .*; five minutes: \d+%|Time source is .+, \d+:\d\d:\d\d\S* .+ \d{4}")
+_MAC = r"[0-9a-f]{4}(?:\.[0-9a-f]{4}){2}"
+
+
+class CiscoIOS(SnmpTables):
+    platform = "cisco_ios"
+    police: ClassVar[Literal["cir", "catalyst"]] = "cir"
+    facts = Facts(
+        penalties={Block.kind: ("mac_vlan",), RateLimit.kind: ("port",)},
+        directions="both",
+        ownership="ledger",
+        diff="device",
+        dry_run_diff="computed",
+        unverified=(
+            "nothing has been run on a Cisco device; the lines follow Cisco's command references",
+            "class class-default takes a policer on Catalyst 2960 and 3560; those need `mls qos`",
+            "a limit counts what the client sends; Catalyst 2960, 3560 and 3750 police inbound only",
+            "a policer that is typed again replaces the one before",
+            "show archive config incremental-diffs lists lines as they were typed",
+            "In_bytes of IOS-XE translations are the client's outgoing octets",
+        ),
+    )
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def fdb(self, session: Session) -> tuple[FdbEntry, ...]:
+        """From the command line where SNMP has nothing, or nothing but VLAN 1; see above."""
+        if not (session.speaks("cli") and session.speaks("snmp")):
+            return super().fdb(session)
+        try:
+            rows = super().fdb(session)
+        except UnexpectedOutput:
+            rows = ()
+        return rows if rows and all(row.vlan is not None for row in rows) else self.cli_fdb(session)
+
+    def cli_fdb(self, session: Session) -> tuple[FdbEntry, ...]:
+        device = session.device.name
+        return tuple(
+            FdbEntry(device, port, row.mac, row.vlan, row.static)
+            for row in _mac_table(device, session.ask(SHOW_MAC_TABLE))
+            for port in row.ports
+        )
+
+    def cli_arp(self, session: Session) -> tuple[Neighbor, ...]:
+        return tuple(_arp(session.device.name, session.ask("show ip arp")))
+
+    def nat(self, session: Session) -> tuple[NatUsage, ...]:
+        clock = session.ask("show clock")
+        return _cisco_nat.usage(session.device.name, session.ask("show ip nat translations verbose"), clock)
+
+    def nat_size(self, session: Session) -> NatSize:
+        entries, limit = _cisco_nat.size(session.device.name, session.ask("show ip nat statistics"))
+        return NatSize(session.device.name, entries, limit)
+
+    # --- writing -----------------------------------------------------------------------------------------------------
+
+    def enforced(self, session: Session) -> Enforced:
+        stands = _candidate.standing(self._dialect, session)
+        blocks = [slot for slot in stands if slot.kind == Block.kind]
+        if blocks:
+            device = session.device.name
+            _static_drop.require_in_force(device, blocks, _mac_table(device, session.ask(SHOW_MAC_TABLE)))
+        return stands
+
+    def render(self, changes: Sequence[Change]) -> tuple[str, ...]:
+        return _candidate.render(self._dialect, changes)
+
+    def preview(self, session: Session, changes: Sequence[Change]) -> Diff:
+        return _candidate.preview(self._dialect, session, changes)
+
+    def push(self, session: Session, changes: Sequence[Change]) -> Diff:
+        return _candidate.push(self._dialect, session, changes)
+
+    @property
+    def _dialect(self) -> Dialect:
+        return Dialect(SHOW_CONFIG, self._parts, _standing, _obstacle, "commands", closing=("end",))
+
+    def _parts(self, slot: Slot, penalty: Penalty | None) -> tuple[Part, ...]:
+        match slot.kind, penalty:
+            case Block.kind, None | Block(by="mac"):
+                return _static_drop.parts(slot, penalty, undo="no {}")
+            case RateLimit.kind, None:
+                return _port_limit.parts(_POLICY, slot, None)
+            case RateLimit.kind, RateLimit(bits_per_second=bps):
+                return _port_limit.parts(_POLICY, slot, self._policer(slot.device, bps))
+        raise DeviceError(slot.device, f"IOS cannot express {penalty} in {slot}")
+
+    def _policer(self, device: str, bps: int) -> str:
+        if bps < LEAST_BPS:
+            raise DeviceError(device, f"IOS cannot limit a port to {bps} bit/s, only to {LEAST_BPS} or more")
+        burst = min(max(bps * 3 // 16, 8_000), 1_000_000)
+        if self.police == "catalyst":
+            return f"police {bps} {burst} exceed-action drop"
+        return f"police cir {bps} bc {burst} conform-action transmit exceed-action drop"
+
+
+# --- the running configuration ---------------------------------------------------------------------------------------
+
+
+def _standing(device: str, config: Config) -> Enforced:
+    return _static_drop.standing(device, config) | {
+        Slot(device, RateLimit.kind, Station(port=_port_names.short(port))): RateLimit(_rate(config, port))
+        for port in _port_limit.our_ports(_POLICY, config)
+    }
+
+
+def _rate(config: Config, port: str) -> int:
+    """0 for a policy of ours that limits nothing, because its policer is gone: it is then replaced or taken away."""
+    policers = (
+        re.match(r"police (?:cir |rate )?(\d+)\b", line) for line in _port_limit.policers(_POLICY, config, port)
+    )
+    return next((int(found[1]) for found in policers if found), 0)
+
+
+def _obstacle(slot: Slot, config: Config) -> str:
+    if slot.kind == Block.kind:
+        return _static_drop.obstacle(slot, config)
+    port = _port_names.long(slot.station.port or "")
+    name = _port_limit.foreign_policy(_POLICY, config, port)
+    return f"{port} has the service-policy {name} of somebody else, and takes only one inbound" if name else ""
+
+
+# --- show commands ---------------------------------------------------------------------------------------------------
+
+_TABLE_NOISE = re.compile(
+    r"Mac Address Table|Unicast Entries|[-+]+|-{2,}(?: +-{2,})*|Vlan Mac Address Type Ports"
+    r"|Legend: \* - primary entry|age - seconds since last seen|n/a - not available"
+    r"|vlan mac address type (?:learn age ports|protocols port)",
+    re.IGNORECASE,
+)
+_TABLE_ROW = re.compile(
+    rf"(?:\* *)?(\d+|All|---) +({_MAC}) +(static|dynamic)"
+    r"(?: +(?:Yes|No) +(?:\d+|-|n/a)| +[a-z]+(?:,[a-z]+)*(?= ))? +(\S.*)",
+    re.IGNORECASE,
+)
+_TABLE_TOTAL = re.compile(r"Total Mac Addresses for this criterion: (\d+)", re.IGNORECASE)
+_NO_PORTS = {"cpu", "drop", "router", "switch"}
+
+
+def _mac_table(device: str, text: str) -> tuple[TableRow, ...]:
+    """Every row. UnexpectedOutput for a table cut short: its total differs from its rows, or there is neither."""
+    rows: list[tuple[Mac, int | None, bool, list[str]]] = []
+    total: int | None = None
+    for raw in text.splitlines():
+        line = raw.strip()
+        if found := _TABLE_ROW.fullmatch(line):
+            vlan = int(found[1]) if found[1].isdigit() else None
+            ports = _port_list(device, raw, found[4])
+            rows.append((Mac.parse(found[2]), vlan, found[3].lower() == "static", ports))
+        elif found := _TABLE_TOTAL.fullmatch(line):
+            total = int(found[1])
+        elif rows and raw.startswith(" " * 16):
+            rows[-1][3].extend(_port_list(device, raw, line))
+        elif line and not _TABLE_NOISE.fullmatch(" ".join(line.split())) and not _PREAMBLE.fullmatch(line):
+            raise UnexpectedOutput(device, raw)
+    if total != len(rows) and (total is not None or not rows):
+        raise UnexpectedOutput(device, text.strip()[-80:], f"{len(rows)} rows of {total} in the forwarding table")
+    return tuple(_table_row(*row) for row in rows)
+
+
+def _table_row(mac: Mac, vlan: int | None, static: bool, names: Sequence[str]) -> TableRow:
+    ports = tuple(_port_names.short(name) for name in names if name.lower() not in _NO_PORTS)
+    stations = tuple(port for port in ports if not port.startswith("Vl"))
+    return TableRow(mac, vlan, static, static and "drop" in map(str.lower, names), stations)
+
+
+def _port_list(device: str, raw: str, text: str) -> list[str]:
+    names = [name for name in re.split(r"[,\s]+", text) if name]
+    if not all(_port_names.is_port(name) or name.lower() in _NO_PORTS for name in names):
+        raise UnexpectedOutput(device, raw)
+    return names
+
+
+_ARP_HEADER = re.compile(r"Protocol +Address +Age \(min\) +Hardware Addr +Type +Interface")
+_ARP_ROW = re.compile(
+    rf"Internet +(\d+(?:\.\d+){{3}}) +(\d+|-) +({_MAC}|Incomplete) +[A-Z0-9][\w.]*(?: +(\S+)(?: +pv +\d+)?)?"
+)
+
+
+def _arp(device: str, text: str) -> Iterator[Neighbor]:
+    for raw in text.splitlines():
+        line = raw.strip()
+        if not line or _ARP_HEADER.fullmatch(line) or _PREAMBLE.fullmatch(line):
+            continue
+        found = _ARP_ROW.fullmatch(line)
+        if not found or (found[4] and not _port_names.is_port(found[4])):
+            raise UnexpectedOutput(device, raw)
+        address, age, mac, interface = found.groups()
+        if age != "-" and mac != "Incomplete":
+            yield _neighbor(device, raw, address, mac, interface)
+
+
+def _neighbor(device: str, raw: str, address: str, mac: str, interface: str | None) -> Neighbor:
+    if not interface:
+        raise UnexpectedOutput(device, raw)
+    try:
+        return Neighbor(device, _port_names.short(interface), IPv4Address(address), Mac.parse(mac))
+    except ValueError:
+        raise UnexpectedOutput(device, raw) from None

@@ -1,0 +1,199 @@
+"""Linux gateways and bridges: netfilter's connection tracking, iproute2, an nftables table of our own.
+
+Reads `conntrack -L -o extended` for both address families (conntrack-tools 1.4), /proc/sys/net/netfilter, `bridge -j`
+(iproute2 4.18 or newer), and IP-MIB, IF-MIB and LLDP-MIB over SNMP where the site configures it, else `ip -j` and
+`lldpctl -f json0`. Writes with `nft -f -` (`_nft_table`), clears sessions with `conntrack -D`.
+
+Oddities: octet counts need net.netfilter.nf_conntrack_acct=1, and apply to sessions that begin after it was set;
+`conntrack -D` leaves with status 1 when there was nothing to delete; a blocked client's sessions stay in the table
+until they are deleted; the kernel's forwarding table lists the bridge's own and multicast addresses, marked `permanent`
+or `self`; unanswered neighbours stay for a while as FAILED or INCOMPLETE; net-snmp has no bridge tables of its own.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import chain
+from typing import Any
+
+from switchguard.core.model import (
+    Address,
+    Change,
+    Diff,
+    Enforced,
+    Facts,
+    FdbEntry,
+    Interface,
+    Link,
+    NatSize,
+    NatUsage,
+    Neighbor,
+    PortCounters,
+)
+from switchguard.errors import CommandRefused, UnexpectedOutput
+from switchguard.ports import Session
+
+from . import _iproute, _nft_table
+from ._conntrack import read_conntrack
+from ._lines import json_of, lines_of, rows_of
+from ._snmp_tables import SnmpTables
+
+PLATFORM = "linux"
+NAT = ("conntrack -L -o extended -f ipv4", "conntrack -L -o extended -f ipv6")
+SYSCTL = "/proc/sys/net/netfilter"
+TIMEOUTS = f"grep -s . {SYSCTL}/nf_conntrack_*timeout*"
+NAT_SIZE = f"cat {SYSCTL}/nf_conntrack_count {SYSCTL}/nf_conntrack_max"
+ADDRESSES = "ip -j addr show"
+NEIGHBORS = "ip -j neigh show"
+FORWARDING = "bridge -j fdb show"
+INTERFACES = "ip -j -s link show"
+UPTIME = "cat /proc/uptime"
+LLDP = "lldpctl -f json0"
+LIST = f"nft -j list table {_nft_table.TABLE}"
+CHECK, APPLY = "nft -c -f -", "nft -f -"
+
+
+class Linux(SnmpTables):
+    platform = PLATFORM
+    facts = Facts(
+        penalties={
+            "block": ("mac_adjacent", "address"),
+            "cap": ("address",),
+            "limit": ("address",),
+            "ports": ("address",),
+        },
+        directions="source",
+        ownership="named set",
+    )
+
+    # --- reading ---
+
+    def nat(self, session: Session) -> tuple[NatUsage, ...]:
+        """Usage per inside address. The gateway's own sessions are nobody's. Any line that is no row is an error."""
+        own = _iproute.own_addresses(session, rows_of(session, session.ask(ADDRESSES)))
+        chunks = chain.from_iterable(session.stream(command) for command in NAT)
+        table = read_conntrack(chunks, session.device.name, own=own, timeouts=self._timeouts(session))
+        if table.unparsed:
+            number, line = table.samples[0]
+            what = f"{table.unparsed} lines of the NAT table are no rows, the first is line {number}"
+            raise UnexpectedOutput(session.device.name, line, what)
+        if not table.complete:
+            raise UnexpectedOutput(session.device.name, NAT[-1], "a NAT table that ends in the middle of a line")
+        return table.usages
+
+    def nat_size(self, session: Session) -> NatSize:
+        match lines_of(session, session.ask(NAT_SIZE)):
+            case [entries, limit] if entries.isdecimal() and limit.isdecimal():
+                return NatSize(session.device.name, int(entries), int(limit) or None)
+            case lines:
+                raise UnexpectedOutput(session.device.name, "; ".join(lines), "not the two numbers of conntrack's size")
+
+    def _timeouts(self, session: Session) -> Mapping[str, int]:
+        """nf_conntrack's own settings, `tcp_timeout_established` -> seconds; none where they cannot be read."""
+        try:
+            lines = lines_of(session, session.ask(TIMEOUTS))
+        except CommandRefused:
+            return {}
+        return dict(_timeout(session, line) for line in lines)
+
+    def cli_arp(self, session: Session) -> tuple[Neighbor, ...]:
+        return tuple(_iproute.neighbors(session, rows_of(session, session.ask(NEIGHBORS))))
+
+    def fdb(self, session: Session) -> tuple[FdbEntry, ...]:
+        return self.cli_fdb(session) if session.speaks("cli") else super().fdb(session)
+
+    def cli_fdb(self, session: Session) -> tuple[FdbEntry, ...]:
+        return tuple(_iproute.stations(session, rows_of(session, session.ask(FORWARDING))))
+
+    def cli_interfaces(self, session: Session) -> tuple[Interface, ...]:
+        return tuple(_iproute.interfaces(session, self._links(session)))
+
+    def cli_counters(self, session: Session, at: datetime) -> tuple[PortCounters, ...]:
+        return tuple(_iproute.counters(session, self._links(session), at, self._uptime_s(session)))
+
+    def cli_links(self, session: Session) -> tuple[Link, ...]:
+        return tuple(_iproute.lldp_neighbors(session, json_of(session, session.ask(LLDP))))
+
+    def _links(self, session: Session) -> list[dict[str, Any]]:
+        return rows_of(session, session.ask(INTERFACES))
+
+    def _uptime_s(self, session: Session) -> float:
+        lines = lines_of(session, session.ask(UPTIME))
+        try:
+            return float(" ".join(lines).split()[0])
+        except (IndexError, ValueError) as error:
+            raise UnexpectedOutput(session.device.name, "; ".join(lines), "no uptime") from error
+
+    # --- writing ---
+
+    def enforced(self, session: Session) -> Enforced:
+        """Our own table's contents; nothing if there is no such table."""
+        try:
+            listing = session.ask(LIST)
+        except CommandRefused as error:
+            if "No such file or directory" in error.answer:
+                return {}
+            raise
+        return _nft_table.standing(session.device.name, json_of(session, listing))
+
+    def render(self, changes: Sequence[Change]) -> tuple[str, ...]:
+        return _nft_table.script(changes)
+
+    def preview(self, session: Session, changes: Sequence[Change]) -> Diff:
+        """Computed from what stands; `nft -c` has checked that the kernel would take the script."""
+        wanted = self._missing(session, changes)
+        if wanted:
+            session.feed(CHECK, _text(wanted))
+        return _diff(wanted)
+
+    def push(self, session: Session, changes: Sequence[Change]) -> Diff:
+        """One transaction: all of it or nothing."""
+        wanted = self._missing(session, changes)
+        if wanted:
+            session.feed(APPLY, _text(wanted))
+        return _diff(wanted)
+
+    def _missing(self, session: Session, changes: Sequence[Change]) -> tuple[Change, ...]:
+        """The changes that are not yet true, from what really stands to what is wanted."""
+        now = self.enforced(session)
+        return tuple(
+            Change(change.slot, now.get(change.slot), change.after)
+            for change in changes
+            if now.get(change.slot) != change.after
+        )
+
+    def clear_sessions(self, session: Session, addresses: Sequence[Address]) -> int:
+        """Sessions that these addresses began. Each address costs a walk of the whole table on the gateway."""
+        return sum(self._clear(session, address) for address in addresses)
+
+    def _clear(self, session: Session, address: Address) -> int:
+        command = f"conntrack -D -f ipv{address.version} -s {address}"
+        try:
+            return sum(chunk.count(b"\n") for chunk in session.stream(command))
+        except CommandRefused as error:
+            if " 0 flow entries" in error.answer:
+                return 0
+            raise
+
+
+def _timeout(session: Session, line: str) -> tuple[str, int]:
+    path, _, seconds = line.partition(":")
+    name = path.rpartition("/nf_conntrack_")[2]
+    if not name.isidentifier() or not seconds.isdecimal():
+        raise UnexpectedOutput(session.device.name, line, "no timeout of nf_conntrack")
+    return name, int(seconds)
+
+
+def _text(changes: Sequence[Change]) -> str:
+    return "".join(f"{line}\n" for line in _nft_table.script(changes))
+
+
+def _diff(changes: Sequence[Change]) -> Diff:
+    """Elements that go and come; the sets' definitions are the same on every gateway."""
+    return Diff("".join(f"{line}\n" for change in changes for line in _signed(change)), "computed")
+
+
+def _signed(change: Change) -> Iterator[str]:
+    for sign, penalty in (("-", change.before), ("+", change.after)):
+        if penalty is not None:
+            place = _nft_table.place_of(change.slot, penalty)
+            yield f"{sign} {_nft_table.TABLE} {place.set_name} {{ {place.element} }}"

@@ -1,0 +1,58 @@
+"""A Catalyst as far as our lines go."""
+
+from collections.abc import Sequence
+
+from configured_switch import ConfiguredSwitch, access_ports, static_entries
+
+from switchguard.core.model import Block, Change, Mac, RateLimit, Slot, Station
+from switchguard.lab.frontends.config import Tree, incremental
+from switchguard.lab.frontends.grammar_ios import ios_grammar
+
+MAC, OTHER = Mac.parse("0200.0000.0007"), Mac.parse("0200.0000.0008")
+BLOCK = Change(Slot("sw1", "block", Station(vlan=10, mac=MAC)), None, Block())
+IN_VLAN_20 = Change(Slot("sw1", "block", Station(vlan=20, mac=MAC)), None, Block())
+OTHER_BLOCK = Change(Slot("sw1", "block", Station(vlan=10, mac=OTHER)), None, Block())
+LIMIT = Change(Slot("sw1", "limit", Station(port="Gi0/7")), None, RateLimit(64_000))
+OTHER_LIMIT = Change(Slot("sw1", "limit", Station(port="Gi0/1")), None, RateLimit(64_000))
+CHANGES = ((BLOCK,), (BLOCK, IN_VLAN_20, OTHER_BLOCK), (LIMIT,), (LIMIT, BLOCK, OTHER_LIMIT))
+
+OWN_MAC = Mac.parse("0011.2233.4400")
+
+
+def Model() -> ConfiguredSwitch:  # noqa: N802  the suite asks for this name
+    ports = access_ports("GigabitEthernet0/", "Gi0/")
+    switch = ConfiguredSwitch(
+        "cisco_ios",
+        ios_grammar(ports, {OWN_MAC}),
+        1,
+        {"show running-config": lambda it: it.text(), "show mac address-table": _mac_table},
+        _napalm_diff,
+    )
+    switch.type_in("hostname sw1\nvlan 10\nvlan 20")
+    for port in ports:
+        switch.type_in(f"interface {port.long}\n switchport mode access\n switchport access vlan 10")
+    switch.type_in("interface GigabitEthernet0/7\n description a client's\n spanning-tree portfast")
+    return switch
+
+
+def _napalm_diff(switch: ConfiguredSwitch, _: Tree, typed: Sequence[str]) -> str:
+    """What NAPALM makes of `show archive config incremental-diffs` (ios.py, _normalize_merge_diff_incr)."""
+    commands = [line for line in incremental(switch.grammar, switch.running, typed) if line.strip() not in ("", "end")]
+    return "\n".join(("-" if line.strip().startswith("no ") else "+") + line for line in commands).strip()
+
+
+def _mac_table(switch: ConfiguredSwitch) -> str:
+    static = static_entries(switch)
+    rows = {key: ("DYNAMIC", port) for key, port in switch.learned.items()}
+    rows |= {key: ("STATIC", port.replace("GigabitEthernet", "Gi")) for key, port in static.items()}
+    return "\n".join(
+        [
+            "          Mac Address Table",
+            "-------------------------------------------",
+            "",
+            "Vlan    Mac Address       Type        Ports",
+            "----    -----------       --------    -----",
+            *(f"{vlan:4}    {mac.dotted()}    {sort:8}    {port}" for (vlan, mac), (sort, port) in rows.items()),
+            f"Total Mac Addresses for this criterion: {len(rows)}",
+        ]
+    )
