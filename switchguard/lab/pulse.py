@@ -1,0 +1,84 @@
+"""A heartbeat of every client at once: who reaches the internet, and from which moment on somebody does not."""
+
+import os
+import select
+import socket
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+from switchguard.lab.kernel import entered
+from switchguard.lab.ping import echo_request, echoed
+
+BEAT_S = 0.2
+LATE_S = 1.0
+"""An answer that takes longer is none: in the lab they take less than a millisecond."""
+
+
+@dataclass(slots=True)
+class Pulse:
+    """Echo requests from each client's namespace, five a second. Times are time.time()."""
+
+    address: str
+    clients: Sequence[str]
+    _sent: dict[str, list[float]] = field(default_factory=dict)
+    _answered: dict[str, set[int]] = field(default_factory=dict)
+    _lines: dict[str, socket.socket] = field(default_factory=dict)
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        for name in self.clients:
+            with entered(name):
+                self._lines[name] = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP)
+            self._sent[name], self._answered[name] = [], set()
+        self._thread = threading.Thread(target=self._beat, name="pulse", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_reason: object) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+        for line in self._lines.values():
+            line.close()
+
+    def lost(self, client: str, since: float, until: float) -> int:
+        """Requests of that time that stayed unanswered; the last second is still open and does not count."""
+        return sum(1 for _moment in self._misses(client, since, min(until, time.time() - LATE_S)))
+
+    def first_lost(self, client: str, since: float) -> float | None:
+        """When the first request was sent that nobody answered."""
+        return min(self._misses(client, since, time.time() - LATE_S), default=None)
+
+    def answered_since(self, client: str, since: float) -> bool:
+        return any(self._sent[client][sequence] >= since for sequence in tuple(self._answered[client]))
+
+    def _misses(self, client: str, since: float, until: float) -> list[float]:
+        answered = set(self._answered[client])
+        sent = tuple(self._sent[client])
+        return [moment for n, moment in enumerate(sent) if since <= moment <= until and n not in answered]
+
+    def _beat(self) -> None:
+        identifier = os.getpid() & 0xFFFF
+        names = {line: name for name, line in self._lines.items()}
+        due = time.monotonic()
+        while not self._stop.is_set():
+            for name, line in self._lines.items():
+                self._send(name, line, identifier)
+            due += BEAT_S
+            while (left := due - time.monotonic()) > 0:
+                for line in select.select([*names], [], [], left)[0]:
+                    sequence = echoed(line.recv(2048), identifier)
+                    if sequence is not None:
+                        self._answered[names[line]].add(sequence)
+
+    def _send(self, name: str, line: socket.socket, identifier: int) -> None:
+        sequence = len(self._sent[name])
+        self._sent[name].append(time.time())
+        try:
+            line.sendto(echo_request(identifier, sequence), (self.address, 0))
+        except OSError:
+            return  # no route, no neighbour: as good as lost

@@ -1,0 +1,25 @@
+"""Tests of the lab and with the lab: `switchguard lab run pytest tests/lab -m lab`."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from switchguard.lab.control import Lab
+
+
+@pytest.fixture(scope="session")
+def running_lab() -> Lab:
+    """The lab that pytest runs in, as the tests before left it."""
+    if "SWITCHGUARD_LAB" not in os.environ:
+        pytest.skip("not inside a lab; run: switchguard lab run pytest tests/lab -m lab")
+    return Lab.current()
+
+
+@pytest.fixture
+def lab(running_lab: Lab) -> Iterator[Lab]:
+    """The lab as it is just after `lab up`, with every client known to the tables."""
+    running_lab.reset()
+    running_lab.greet()
+    yield running_lab
+    running_lab.quiet()
