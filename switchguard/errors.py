@@ -5,6 +5,7 @@ SwitchguardError                   exit code 1
 ├── UnknownPlugin                  no driver or inventory source of that name: lists those there are
 ├── BadTarget                      what a person typed is no MAC, address, duration ...
 ├── LedgerError                    the ledger cannot be read or written
+├── SnapshotError                  a saved snapshot cannot be read or written: names the file
 ├── LabError                       the lab cannot be built here
 └── DeviceError                    one device; becomes a Gap or a failed Outcome, never stops the others
     ├── Unreachable                no answer in time, connection refused or lost
@@ -44,6 +45,10 @@ class BadTarget(SwitchguardError):
 
 
 class LedgerError(SwitchguardError):
+    pass
+
+
+class SnapshotError(SwitchguardError):
     pass
 
 

@@ -1,7 +1,7 @@
 """What the inside needs from the outside: small Protocols, no implementations.
 
-Drivers speak to a `Session` and return core values; they open nothing and keep nothing. A driver has exactly the capability
-Protocols whose methods it defines (`isinstance(driver, ReadsNat)`), and the capability matrix is printed from that.
+Drivers speak to a `Session` and return core values; they open nothing and keep nothing. A driver has exactly the
+capability Protocols whose methods it defines (`isinstance(driver, ReadsNat)`); the matrix is printed from that.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -38,7 +38,7 @@ Transport = Literal["cli", "snmp", "candidate"]
 Oid = str
 """Dotted numbers without a leading dot, such as 1.3.6.1.2.1.17.4.3.1.2."""
 SnmpValue = int | bytes | str
-"""INTEGER, counters, gauges and TimeTicks as int; OCTET STRING and IpAddress as bytes; OBJECT IDENTIFIER as dotted str."""
+"""INTEGER, counters, gauges, TimeTicks: int; OCTET STRING, IpAddress: bytes; OBJECT IDENTIFIER: dotted str."""
 
 
 # --- reaching devices ------------------------------------------------------------------------------------------------
@@ -136,7 +136,7 @@ class Session(Protocol):
         """SNMP GET; None for noSuchObject and noSuchInstance."""
 
     def walk(self, column: Oid) -> Mapping[tuple[int, ...], SnmpValue]:
-        """One column or subtree: index sub-identifiers after `column` -> value. Empty when the agent has no such table."""
+        """One column or subtree: sub-identifiers after `column` -> value. Empty when the agent has no such table."""
 
     def candidate(self, lines: Sequence[str]) -> AbstractContextManager[Candidate]:
         """Load `lines` as a merge candidate."""
@@ -203,7 +203,7 @@ class Enforces(Protocol):
         """The diff without touching the device: from the device where `facts.dry_run_diff` says so, else computed."""
 
     def push(self, session: Session, changes: Sequence[Change]) -> Diff:
-        """Make all changes in one commit and return the diff. Raises UnexpectedDiff before committing anything foreign."""
+        """All changes in one commit; returns the diff. Raises UnexpectedDiff before committing anything foreign."""
 
 
 @runtime_checkable
@@ -219,6 +219,24 @@ class Driver(Protocol):
 
 
 # --- memory and messages ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class HostRow:
+    """One host as an inventory tells it, with what it inherits; `data` is what is said about it for switchguard."""
+
+    name: str
+    platform: str | None = None
+    host: str | None = None
+    port: int | None = None
+    username: str | None = None
+    password: object = None
+    """A reference to a secret, or what will be refused: plain text."""
+    data: Mapping[str, object] = field(default_factory=dict)
+
+
+Interpret = Callable[[HostRow], tuple[Device, Endpoint]]
+"""How the site reads a host's row, strictly and alike for every inventory. Raises SiteError."""
 
 
 class Source(Protocol):

@@ -1,0 +1,102 @@
+"""`switchguard lab demo`: the evening on a real network in namespaces, or its recording where none can be built."""
+
+import json
+import os
+import sys
+import time
+from dataclasses import asdict
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.rule import Rule
+from rich.text import Text
+
+from switchguard.cli import objects, show
+from switchguard.cli.options import Json
+from switchguard.errors import LabError
+from switchguard.lab import enter
+from switchguard.lab.control import Lab
+from switchguard.lab.demo import Demo, Evening, Scene, quick_site
+
+LONGEST_PAUSE_S = 2.0
+"""Between two scenes of the recording."""
+
+
+def demo(
+    as_json: Json = False,
+    record: Annotated[Path | None, typer.Option(help="Keep the evening in this file, for playing it again.")] = None,
+) -> None:
+    """A swarm is found, cut, found again under another MAC, and released: in about a minute, on a real network.
+
+    Example: switchguard lab demo --json
+    """
+    if "SWITCHGUARD_LAB" not in os.environ:
+        go_inside(as_json, record)
+        return
+    scenes: list[Scene] = []
+
+    def tell(scene: Scene) -> None:
+        scenes.append(scene)
+        if not as_json:
+            show_scene(scene)
+
+    evening = Demo(Lab.current(), quick_site(), tell).play()
+    if record:
+        record.write_text(json.dumps([asdict(scene) for scene in scenes], ensure_ascii=False, indent=1) + "\n")
+    if as_json:
+        typer.echo(objects.dump(evening.facts()))
+    else:
+        show_result(evening)
+    if not evening.as_it_should_be:
+        raise typer.Exit(1)
+
+
+def go_inside(as_json: bool, record: Path | None) -> None:
+    flags = [*(["--json"] if as_json else []), *(["--record", str(record.absolute())] if record else [])]
+    try:
+        enter.enter(["run", sys.argv[0], "lab", "demo", *flags])
+    except LabError as error:
+        if as_json or record:
+            raise
+        show.complain(f"{error}\nPlaying the recording of the same evening instead.")
+        play_recording()
+
+
+def play_recording() -> None:
+    """Scene by scene, with the pauses that they had, up to a limit."""
+    text = (files("switchguard.lab") / "evening.json").read_text()
+    shown = 0.0
+    for scene in (Scene(**fields) for fields in json.loads(text)):
+        if sys.stdout.isatty():
+            time.sleep(min(scene.at_s - shown, LONGEST_PAUSE_S))
+        shown = scene.at_s
+        show_scene(scene)
+
+
+def show_scene(scene: Scene) -> None:
+    out = show.console()
+    match scene.kind:
+        case "title":
+            out.print()
+            out.print(Rule(Text(f"{scene.at_s:5.1f} s  {scene.text}", style="bold"), align="left", characters="─"))
+        case "diff":
+            show.show_diff(scene.text)
+        case "output":
+            out.print(scene.text, markup=False, style="dim" if out.is_terminal else None)
+        case "good" | "bad":
+            out.print(scene.text, markup=False, style="bold green" if scene.kind == "good" else "bold red")
+        case "say":
+            out.print(scene.text, markup=False)
+
+
+def show_result(evening: Evening) -> None:
+    show.say("")
+    rows = show.table("measured", "")
+    for name, value in evening.facts().items():
+        if name not in ("diff", "seconds"):
+            rows.add_row(name.replace("_", " "), str(value))
+    for name, value in evening.seconds.items():
+        rows.add_row(f"{name.replace('_', ' ')}, seconds", str(value))
+    show.console().print(rows)

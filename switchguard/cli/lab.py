@@ -1,0 +1,55 @@
+"""`switchguard lab`: a real network on this machine, to try things on."""
+
+import os
+from typing import Annotated
+
+import typer
+
+from switchguard.errors import LabError
+from switchguard.lab import enter
+
+PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False}
+"""Everything after the command's name is the command's own."""
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="A gateway, three switches, twenty clients and an internet in network namespaces, for trying things.",
+)
+
+Command = Annotated[list[str], typer.Argument(metavar="COMMAND…", help="The command and its arguments.")]
+Pid = Annotated[int | None, typer.Option("--pid", help="First process of the lab, if there are several.")]
+
+
+@app.command(context_settings=PASS_ON)
+def run(command: Command) -> None:
+    """Build a lab, run COMMAND in it, take everything down; the exit status is COMMAND's."""
+    raise typer.Exit(enter.enter(["run", *command]))
+
+
+@app.command()
+def up() -> None:
+    """Build a lab and keep it until Ctrl-C."""
+    raise typer.Exit(enter.enter(["up"]))
+
+
+@app.command(context_settings=PASS_ON)
+def attach(command: Command, pid: Pid = None) -> None:
+    """Run COMMAND inside the lab that is up; $SWITCHGUARD_SITE is the lab's site."""
+    enter.attach(enter.choose_lab(pid), command)
+
+
+@app.command()
+def status() -> None:
+    """Which labs are running, and whether one could be built here."""
+    if directory := os.environ.get("SWITCHGUARD_LAB"):
+        typer.echo(f"inside a lab; its files are in {directory}")
+        return
+    for lab in enter.running_labs():
+        typer.echo(f"{lab.pid}  {' '.join(lab.arguments)}")
+    try:
+        enter.check_programs()
+        enter.check_namespaces()
+    except LabError as error:
+        typer.echo(f"no lab can be built here: {error}")
+    else:
+        typer.echo("a lab can be built here: switchguard lab up")

@@ -1,0 +1,146 @@
+"""Plans, rankings and outcomes for people: Rich tables on a terminal, plain lines through a pipe."""
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.text import Text
+
+from switchguard.core.explain import location_sentence, refusal_sentence
+from switchguard.core.model import Attribution, Client, Diff, Gap, Outcome, Plan, Refusal
+from switchguard.core.rules.naughty_factor import Factor
+from switchguard.errors import DeviceError
+
+PIPE_WIDTH = 160
+"""Columns when nobody says how wide the paper is."""
+
+
+def console(stderr: bool = False) -> Console:
+    """A fresh console, so that a redirected stream is honoured; colour only on a terminal."""
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(stderr=stderr, highlight=False, soft_wrap=True, width=None if stream.isatty() else PIPE_WIDTH)
+
+
+def say(text: str) -> None:
+    console().print(text, markup=False)
+
+
+def complain(text: str) -> None:
+    console(stderr=True).print(text, markup=False)
+
+
+@contextmanager
+def progress(what: str) -> Iterator[None]:
+    """A spinner on stderr while something takes its time; silent when piped."""
+    err = console(stderr=True)
+    if not err.is_terminal:
+        yield
+        return
+    with err.status(what):
+        yield
+
+
+def table(*columns: str, right: Sequence[str] = ()) -> Table:
+    made = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        made.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    return made
+
+
+def show_ranking(attribution: Attribution, ranked: Sequence[tuple[Client, Factor]]) -> None:
+    rows = table(
+        "factor", "client", "address", "where", "sessions", "remotes", "active", "bytes", "because",
+        right=("factor", "sessions", "remotes", "active", "bytes"),
+    )  # fmt: skip
+    for client, factor in ranked:
+        usage = client.usage
+        if usage is None:
+            continue
+        rows.add_row(
+            Text(f"{factor.value:.2f}", style="bold red" if factor.value >= 0.8 else ""),
+            client.owner or client.identity.removeprefix("mac:"),
+            str(usage.address) + (f" +{len(client.addresses) - 1}" if len(client.addresses) > 1 else ""),
+            where(client),
+            f"{usage.sessions:,}",
+            f"{usage.remotes:,}",
+            "?" if usage.active_share is None else f"{usage.active_share:.0%}",
+            octets(usage.bytes_in, usage.bytes_out),
+            factor.because,
+        )
+    console().print(rows)
+    for item in attribution.unattributed:
+        if item.sessions:
+            say(f"unattributed: {item.what} ({item.sessions:,} sessions): {item.why}")
+    show_gaps(attribution.gaps)
+
+
+def where(client: Client) -> str:
+    if client.location is None:
+        return "?"
+    station = client.location.station
+    return f"{client.location.device} {station.port} vlan {station.vlan}"
+
+
+def octets(*parts: int | None) -> str:
+    """1.2 GB; a dash where the platform does not count."""
+    known = [part for part in parts if part is not None]
+    if not known:
+        return "-"
+    value, unit = float(sum(known)), "B"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if value < 1000 or unit == "TB":
+            break
+        value /= 1000
+    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+
+
+def show_gaps(gaps: Iterable[Gap]) -> None:
+    for gap in gaps:
+        complain(f"gap: {gap.device} {gap.table}: {gap.why}")
+
+
+def show_location(client: Client | None, why_not: str | None) -> None:
+    if client is None or client.location is None:
+        say(f"not located: {why_not}")
+        return
+    say(location_sentence(client.location))
+    for step in client.location.path:
+        say(f"  {step.device} {step.table}: {step.entry} ({step.age_s:.0f} s ago)")
+
+
+def show_plan(plan: Plan, diffs: Mapping[str, Diff | DeviceError]) -> None:
+    """Per device: the diff, labelled with who made it. Then what was refused, and what observe mode holds back."""
+    really = {change.slot.device for change in plan.changes}
+    for name in sorted(diffs):
+        diff = diffs[name]
+        note = "" if name in really else " - observe mode, will not be pushed"
+        if isinstance(diff, DeviceError):
+            complain(f"{name}: no diff: {diff.why}")
+            continue
+        say(f"{name} (diff: {diff.source}){note}")
+        show_diff(diff.text)
+    show_refusals(plan.refusals)
+    if not diffs and not plan.refusals:
+        say("nothing to do: the devices already enforce what should be enforced")
+
+
+def show_diff(text: str) -> None:
+    out = console()
+    if out.is_terminal:
+        out.print(Syntax(text.rstrip("\n"), "diff", background_color="default"))
+    else:
+        out.print(text.rstrip("\n"), markup=False)
+
+
+def show_refusals(refusals: Iterable[Refusal]) -> None:
+    for refusal in refusals:
+        complain(f"refused: {refusal_sentence(refusal)}")
+
+
+def show_outcomes(outcomes: Iterable[Outcome]) -> None:
+    for outcome in outcomes:
+        mark = {"verified": "done", "failed": "FAILED", "refused": "refused"}[outcome.state]
+        say(f"{mark}: {outcome.change.slot.device}: {outcome.change.why} - {outcome.why} ({outcome.seconds:.1f} s)")

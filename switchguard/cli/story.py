@@ -1,0 +1,266 @@
+"""What was decided and why: penalties, explain, exempt, drivers."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, time
+from ipaddress import ip_network
+from typing import Annotated
+
+import typer
+
+from switchguard import plugins, ports
+from switchguard.cli import objects, show
+from switchguard.cli.act import Manner, carry_out, operator
+from switchguard.cli.options import From, Json, Yes
+from switchguard.cli.read import look_around
+from switchguard.cli.targets import find, parse_target, why_unknown
+from switchguard.cli.wiring import Wiring, clock
+from switchguard.core.attribute import attribute
+from switchguard.core.explain import finding_sentence, penalty_phrase, verdict_sentence
+from switchguard.core.model import Exemption, Gap, Mac, Release, Verdict
+from switchguard.core.rules import judge_all
+from switchguard.core.rules.naughty_factor import factor
+from switchguard.core.safeguards import exempt_by, subject
+from switchguard.cycle import PLACES, USAGE
+from switchguard.edge.snapshots import load_snapshot
+from switchguard.edge.units import parse_duration
+from switchguard.errors import BadTarget, LedgerError
+
+CAPABILITIES: Mapping[str, type[object]] = {
+    "translations": ports.ReadsNat,
+    "size": ports.ReadsNatSize,
+    "ARP/ND": ports.ReadsArp,
+    "forwarding": ports.ReadsFdb,
+    "interfaces": ports.ReadsInterfaces,
+    "counters": ports.ReadsCounters,
+    "neighbours": ports.ReadsLinks,
+}
+
+
+def penalties(
+    ctx: typer.Context,
+    history: Annotated[bool, typer.Option("--history", help="Released ones too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """What stands: who, what, where, until when and why.
+
+    Example: switchguard penalties --history
+    """
+    ledger = Wiring.of(ctx.obj).ledger
+    records = ledger.penalties(include_released=history)
+    if as_json:
+        typer.echo(objects.dump({"penalties": [objects.penalty_record_object(record) for record in records]}))
+        return
+    if not records:
+        show.say("nothing stands")
+        return
+    made = show.table("client", "penalty", "on", "since", "until", "state", "rule", "because")
+    for record in records:
+        verdict = record.verdict
+        until = record.released_at or verdict.until
+        made.add_row(
+            verdict.client,
+            penalty_phrase(verdict.penalty),
+            ", ".join(sorted({held.slot.device for held in record.slots})) or "-",
+            local(verdict.since),
+            local(until) if until else "somebody lifts it",
+            record.state,
+            verdict.rule,
+            verdict.because,
+        )
+    show.console().print(made)
+
+
+def local(moment: datetime) -> str:
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def explain(
+    ctx: typer.Context,
+    target: Annotated[str, typer.Argument(help="A MAC in any spelling, an address, or a user.")],
+    file: From = None,
+    as_json: Json = False,
+) -> None:
+    """Why this factor, which penalties, and the whole history of a client.
+
+    Example: switchguard explain 10.10.0.107
+    """
+    wiring = Wiring.of(ctx.obj)
+    wanted = parse_target(target)
+    attribution = attribute(load_snapshot(file) if file else look_around(wiring, USAGE | PLACES))
+    client = find(attribution, wanted)
+    rating = factor(client.usage) if client and client.usage else None
+    findings = [
+        finding
+        for finding in judge_all(attribution, wiring.site.policy.rules, wiring.ledger.streaks())
+        if client is not None and finding.client == client.identity
+    ]
+    names = {str(wanted), *(map(str, (*client.macs, *client.addresses, client.identity)) if client else ())}
+    known = [
+        record for record in wiring.ledger.penalties(include_released=True) if names & set(subjects(record.verdict))
+    ]
+    events = wiring.ledger.history(*sorted(names))
+    if client is None and not known and not events:
+        raise BadTarget(f"nothing is known of {target}: {why_unknown(attribution, wanted)}")
+    if as_json:
+        story = {
+            "target": target,
+            "client": objects.client_object(client, rating) if client else None,
+            "factor": objects.factor_object(rating) if rating else None,
+            "findings": [objects.finding_object(finding) for finding in findings],
+            "penalties": [objects.penalty_record_object(record) for record in known],
+            "history": [objects.event_object(event) for event in events],
+            "links": [],
+        }
+        typer.echo(objects.dump(story))
+        return
+    show.show_location(client, client.why_no_location if client else why_unknown(attribution, wanted))
+    if rating:
+        show.say(f"factor {rating.value:.2f}: {rating.because}")
+        for part, value in rating.parts.items():
+            show.say(f"  {part}: {value:.2f}")
+    for finding in findings:
+        show.say(finding_sentence(finding))
+    for record in known:
+        show.say(f"{record.state}: {verdict_sentence(record.verdict, clock())}")
+    for event in events:
+        show.say(f"{local(event.at)}  {event.what} by {event.who}: {event.why}")
+
+
+def subjects(verdict: Verdict) -> tuple[str, ...]:
+    return (verdict.client, *map(str, verdict.macs), *map(str, verdict.addresses))
+
+
+exempt = typer.Typer(no_args_is_help=True, help="Clients and networks that are never penalised.")
+
+
+@exempt.command("add")
+def exempt_add(
+    ctx: typer.Context,
+    what: Annotated[str, typer.Argument(help="A MAC, an address, a network, or a user name.")],
+    why: Annotated[str, typer.Option(help="Why, for everybody who wonders.")],
+    until: Annotated[str | None, typer.Option(help="A duration (2d) or a date (2026-12-01, local time).")] = None,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Exempt somebody; a standing penalty is lifted at once.
+
+    Example: switchguard exempt add 10.10.0.0/28 --why servers --until 2d
+    """
+    wiring = Wiring.of(ctx.obj)
+    made = parse_exemption(what, why, until)
+    wiring.ledger.add_exemption(made, operator())
+    if not as_json:
+        show.say(f"exempt: {what} (id {made.id}): {why}")
+    records = wiring.ledger.penalties()
+    attribution = attribute(look_around(wiring, PLACES)) if records else None
+    released = [
+        Release(record.verdict, f"exempted: {why} ({operator()})")
+        for record in records
+        if attribution
+        and exempt_by(subject(record.verdict, attribution, [held.slot for held in record.slots]), [made], clock())
+    ]
+    if attribution and released:
+        carry_out(wiring, attribution, Manner(yes=yes, as_json=as_json), released=released)
+    elif as_json:
+        typer.echo(objects.dump({"exemption": objects.exemption_object(made), "outcomes": []}))
+
+
+def parse_exemption(what: str, why: str, until: str | None) -> Exemption:
+    """Whole values only; BadTarget for a network with host bits (10.10.0.1/28 is a typo for something)."""
+    end = parse_until(until) if until else None
+    ident = f"{what} {clock():%Y%m%d%H%M%S}".replace(" ", "-")
+    if "/" in what:
+        try:
+            return Exemption(ident, why, network=ip_network(what), until=end)
+        except ValueError as error:
+            raise BadTarget(f"{what!r} is not a network: {error}") from None
+    target = parse_target(what)
+    if isinstance(target, Mac):
+        return Exemption(ident, why, mac=target, until=end)
+    if isinstance(target, str):
+        return Exemption(ident, why, user=target, until=end)
+    return Exemption(ident, why, network=ip_network(target), until=end)
+
+
+def parse_until(text: str) -> datetime:
+    try:
+        return clock() + parse_duration(text)
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadTarget(f"{text!r} is neither a duration such as 2d nor a date such as 2026-12-01") from None
+    if moment.time() == time.min and "T" not in text and ":" not in text:
+        moment = datetime.combine(moment.date(), time.max)
+    return moment.astimezone(UTC)
+
+
+@exempt.command("remove")
+def exempt_remove(ctx: typer.Context, ident: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+    """Take an exemption back; `exempt list` shows the ids.
+
+    Example: switchguard exempt remove 10.10.0.0/28-20261120090000
+    """
+    wiring = Wiring.of(ctx.obj)
+    wiring.ledger.remove_exemption(ident, operator())
+    show.say(f"removed: {ident}")
+
+
+@exempt.command("list")
+def exempt_list(ctx: typer.Context, as_json: Json = False) -> None:
+    """Every exemption, from the policy file and from the command line.
+
+    Example: switchguard exempt list --json
+    """
+    wiring = Wiring.of(ctx.obj)
+    added = wiring.ledger.exemptions(clock())
+    if isinstance(added, Gap):
+        raise LedgerError(f"the exemptions cannot be read: {added.why}")
+    known = (*wiring.site.policy.exemptions, *added)
+    if as_json:
+        typer.echo(objects.dump({"exemptions": [objects.exemption_object(e) for e in known]}))
+        return
+    rows = show.table("id", "what", "until", "why")
+    for e in known:
+        rows.add_row(e.id, str(e.mac or e.network or e.user), local(e.until) if e.until else "-", e.why)
+    show.console().print(rows)
+
+
+def drivers(as_json: Json = False) -> None:
+    """What each platform's driver can read, and which penalties it can put where.
+
+    Example: switchguard drivers
+    """
+    matrix = [driver_object(name) for name in plugins.driver_names()]
+    if as_json:
+        typer.echo(objects.dump({"drivers": matrix}))
+        return
+    rows = show.table("driver", *CAPABILITIES, "penalties", "diff", "unverified")
+    for row in matrix:
+        rows.add_row(
+            row["driver"],
+            *("yes" if name in row["reads"] else "-" for name in CAPABILITIES),
+            ", ".join(row["penalties"]) or "-",
+            row["diff"] or "-",
+            str(len(row["unverified"])) if row["unverified"] else "-",
+        )
+    show.console().print(rows)
+
+
+def driver_object(name: str) -> objects.Json:
+    driver = plugins.driver(name)
+    facts = driver.facts if isinstance(driver, ports.Enforces) else None
+    return {
+        "driver": name,
+        "reads": [table for table, protocol in CAPABILITIES.items() if isinstance(driver, protocol)],
+        "penalties": {kind: list(scopes) for kind, scopes in facts.penalties.items()} if facts is not None else {},
+        "directions": facts.directions if facts else None,
+        "capacity": dict(facts.capacity) if facts else {},
+        "ownership": facts.ownership if facts else None,
+        "diff": facts.diff if facts else None,
+        "dry_run_diff": facts.dry_run_diff if facts else None,
+        "timed_revert": facts.timed_revert if facts else None,
+        "unverified": list(facts.unverified) if facts else [],
+        "clears_sessions": isinstance(driver, ports.ClearsSessions),
+    }

@@ -1,0 +1,63 @@
+"""What a person typed -> the client that is meant."""
+
+from ipaddress import ip_address
+
+from switchguard.core.model import Address, Attribution, Client, ClientId, Mac
+from switchguard.errors import BadTarget
+
+Target = Mac | Address | str
+"""A MAC, an address, or the name of an owner."""
+
+
+def parse_target(text: str) -> Target:
+    """A MAC in any spelling, an IPv4 or IPv6 address, or a user name. BadTarget for what looks like a broken one."""
+    for reading in (Mac.parse, ip_address):
+        try:
+            return reading(text)
+        except ValueError:
+            continue
+    if not text or any(character in text for character in ":./ "):
+        raise BadTarget(f"{text!r} is neither a MAC address, an IP address nor a user name")
+    return text
+
+
+def parse_mac(text: str) -> Mac:
+    try:
+        return Mac.parse(text)
+    except ValueError as error:
+        raise BadTarget(str(error)) from None
+
+
+def parse_address(text: str) -> Address:
+    try:
+        return ip_address(text)
+    except ValueError:
+        raise BadTarget(f"{text!r} is not an IP address; write it like 10.10.0.107 or 2001:db8::7") from None
+
+
+def identify(target: Target) -> ClientId:
+    """The identity of somebody whom no table shows now."""
+    kind = "mac" if isinstance(target, Mac) else "user" if isinstance(target, str) else "address"
+    return ClientId(f"{kind}:{target}")
+
+
+def find(attribution: Attribution, target: Target) -> Client | None:
+    for client in attribution.clients:
+        if target in client.macs or target in client.addresses or target == client.owner:
+            return client
+    return None
+
+
+def why_unknown(attribution: Attribution, target: Target) -> str:
+    """Why `find` came back with nothing: unattributed, one of our own, or simply not there."""
+    for item in attribution.unattributed:
+        if str(target) in item.what.split():
+            return item.why
+    if isinstance(target, Mac) and target in attribution.infrastructure:
+        return f"it belongs to {attribution.infrastructure[target]}, one of our own devices"
+    if not isinstance(target, Mac | str) and target in attribution.infrastructure_addresses:
+        return f"it belongs to {attribution.infrastructure_addresses[target]}, one of our own devices"
+    if attribution.gaps:
+        missing = ", ".join(sorted({f"{gap.device} {gap.table}" for gap in attribution.gaps}))
+        return f"it is in no table that could be read; not read: {missing}"
+    return "it is in no ARP, forwarding or translation table now"

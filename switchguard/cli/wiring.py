@@ -1,0 +1,90 @@
+"""The composition root: a site's files become doors to its devices and its ledger."""
+
+import os
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+from switchguard import plugins
+from switchguard.core.model import Device, Enforced, Enforcer, Gap, Outcome, Penalty, Plan, Slot, Snapshot, Table
+from switchguard.cycle import Doors
+from switchguard.edge.apply import apply
+from switchguard.edge.gather import gather, read_enforced
+from switchguard.edge.ledger import SqlLedger
+from switchguard.edge.session import open_session
+from switchguard.edge.settings import Site, load_site
+from switchguard.edge.snapshots import load_snapshot
+from switchguard.ports import ClearsSessions, Enforces, Session
+
+
+def clock() -> datetime:
+    return datetime.now(UTC)
+
+
+def site_directory(given: Path | None) -> Path:
+    """--site, else $SWITCHGUARD_SITE, else /etc/switchguard when it has a policy, else here."""
+    if given is not None:
+        return given
+    if named := os.environ.get("SWITCHGUARD_SITE"):
+        return Path(named)
+    system = Path("/etc/switchguard")
+    return system if (system / "switchguard.yaml").exists() else Path.cwd()
+
+
+@dataclass
+class Wiring:
+    """One site, wired up. The ledger opens when it is first needed, sessions when they are."""
+
+    site: Site
+    tell: Callable[[str], None] | None = None
+
+    @classmethod
+    def of(cls, directory: Path | None) -> "Wiring":
+        return cls(load_site(site_directory(directory)))
+
+    @cached_property
+    def ledger(self) -> SqlLedger:
+        return SqlLedger(self.site.ledger)
+
+    @cached_property
+    def devices(self) -> Mapping[str, Device]:
+        return {device.name: device for device in self.site.devices}
+
+    @cached_property
+    def enforcers(self) -> Mapping[str, Enforcer]:
+        drivers = {device.name: plugins.driver(device.platform) for device in self.site.devices}
+        return {
+            name: Enforcer(self.devices[name], driver.facts, isinstance(driver, ClearsSessions))
+            for name, driver in drivers.items()
+            if isinstance(driver, Enforces)
+        }
+
+    def opens(self, device: Device) -> AbstractContextManager[Session]:
+        return open_session(device, self.site.endpoints[device.name])
+
+    def gather(self, tables: Collection[Table]) -> Snapshot:
+        return gather(self.site.devices, self.opens, tables, clock, tell=self.tell)
+
+    def enforced(self) -> Mapping[str, Enforced | Gap]:
+        return read_enforced(self.site.devices, self.opens, clock)
+
+    def apply(self, plan: Plan) -> tuple[Outcome, ...]:
+        return apply(plan, devices=self.devices, opens=self.opens, ledger=self.ledger, clock=clock, tell=self.tell)
+
+    def doors(self) -> Doors:
+        return Doors(self.gather, self.enforced, self.apply, self.ledger, self.enforcers, clock)
+
+    def doors_from(self, file: Path) -> Doors:
+        """A saved snapshot instead of the devices: nothing is contacted, and what we hold counts as enforced."""
+        snapshot = load_snapshot(file)
+
+        def held() -> Mapping[str, Enforced | Gap]:
+            by_device: dict[str, dict[Slot, Penalty]] = {name: {} for name in self.enforcers}
+            for slot in self.ledger.held():
+                by_device.setdefault(slot.slot.device, {})[slot.slot] = slot.penalty
+            return by_device
+
+        return replace(self.doors(), gather=lambda _tables: snapshot, enforced=held, clock=lambda: snapshot.at)

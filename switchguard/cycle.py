@@ -1,0 +1,128 @@
+"""One pass, top to bottom: tables in, plan out, outcomes recorded.
+
+Everything that touches the world comes in through `Doors`, so a pass is the same in the service, on the command
+line, from a saved snapshot and in a test.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from switchguard.core.attribute import attribute
+from switchguard.core.calm import pause_reason
+from switchguard.core.decide import decide
+from switchguard.core.model import (
+    Attribution,
+    Decision,
+    Enforced,
+    Enforcer,
+    Finding,
+    Gap,
+    Outcome,
+    Plan,
+    Policy,
+    Snapshot,
+    Table,
+    Verdict,
+)
+from switchguard.core.plan import plan
+from switchguard.core.refresh import refresh
+from switchguard.core.rules import advance, judge_all
+from switchguard.ports import Ledger
+
+PLACES: frozenset[Table] = frozenset({"arp", "fdb", "links", "interfaces"})
+"""The tables that say who is where."""
+USAGE: frozenset[Table] = frozenset({"nat", "nat_size", "arp"})
+"""The tables that say who uses what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """The outside world, as a pass sees it."""
+
+    gather: Callable[[Collection[Table]], Snapshot]
+    enforced: Callable[[], Mapping[str, Enforced | Gap]]
+    apply: Callable[[Plan], tuple[Outcome, ...]]
+    ledger: Ledger
+    enforcers: Mapping[str, Enforcer]
+    clock: Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """What one pass saw, thought and did."""
+
+    snapshot: Snapshot
+    attribution: Attribution
+    findings: tuple[Finding, ...]
+    decision: Decision
+    plan: Plan
+    outcomes: tuple[Outcome, ...] = ()
+    calm: str | None = None
+    """Why judging paused, if it did."""
+
+
+def one_pass(policy: Policy, doors: Doors, tables: Collection[Table], before: Snapshot | None = None) -> Pass:
+    """Gather, judge, decide, plan, record the intent, apply. New penalties are decided on places read just now."""
+    seen = look(policy, doors, tables, before)
+    fresh = {reading.table for reading in seen.snapshot.readings if reading.at >= seen.snapshot.at}
+    if seen.plan.changes and not fresh >= PLACES:
+        seen = reconsider(policy, doors, seen, refresh(seen.snapshot, doors.gather(PLACES)))
+    remember(doors, seen)
+    return replace(seen, outcomes=doors.apply(seen.plan))
+
+
+def look(policy: Policy, doors: Doors, tables: Collection[Table], before: Snapshot | None = None) -> Pass:
+    """The pass without its consequences: nothing is written, neither to a device nor to the ledger."""
+    snapshot = refresh(before, doors.gather(tables))
+    attribution = attribute(snapshot)
+    calm = pause_reason(before, snapshot) if before is not None else None
+    findings = () if calm else judge_all(attribution, policy.rules, doors.ledger.streaks())
+    return _settle(policy, doors, snapshot, attribution, findings, calm)
+
+
+def reconsider(policy: Policy, doors: Doors, seen: Pass, snapshot: Snapshot) -> Pass:
+    """The same findings, placed on a newer view of the network."""
+    return _settle(policy, doors, snapshot, attribute(snapshot), seen.findings, seen.calm)
+
+
+def _settle(
+    policy: Policy,
+    doors: Doors,
+    snapshot: Snapshot,
+    attribution: Attribution,
+    findings: tuple[Finding, ...],
+    calm: str | None,
+) -> Pass:
+    now, ledger = doors.clock(), doors.ledger
+    decision = decide(findings, ledger.standing(), ledger.past(now - longest_memory(policy)), policy, now)
+    made = make_plan(policy, doors, attribution, decision.standing, now)
+    return Pass(snapshot, attribution, findings, decision, made, calm=calm)
+
+
+def make_plan(policy: Policy, doors: Doors, attribution: Attribution, wanted: Sequence[Verdict], now: datetime) -> Plan:
+    """What should be true against what is: the only way to a Plan outside the core, whoever asks."""
+    return plan(
+        wanted=wanted,
+        attribution=attribution,
+        held=doors.ledger.held(),
+        enforced=doors.enforced(),
+        enforcers=doors.enforcers,
+        exemptions=doors.ledger.exemptions(now),
+        policy=policy,
+        paused=doors.ledger.paused(),
+        now=now,
+    )
+
+
+def longest_memory(policy: Policy) -> timedelta:
+    """How far back escalation looks: sixteen half-lives of the slowest rule, when an offence weighs nothing."""
+    return 16 * max((rule.sentence.forget_after for rule in policy.rules), default=timedelta(days=7))
+
+
+def remember(doors: Doors, seen: Pass) -> None:
+    """The pass's opinion to the ledger, before any device is touched: streaks, sentences, releases."""
+    now = doors.clock()
+    if not seen.calm:
+        doors.ledger.remember(now, advance(doors.ledger.streaks(), seen.findings, seen.attribution.gaps))
+    doors.ledger.sentence(seen.decision.standing, seen.decision.released, now)
