@@ -50,35 +50,31 @@ def _edits_from_before(dialect: Dialect, change: Change) -> tuple[Edit, ...]:
     return _config_lines.edits(dialect.parts(change.slot, change.after), stood)
 
 
-def due(dialect: Dialect, session: Session, changes: Sequence[Change]) -> tuple[tuple[Edit, ...], ...]:
+def due(dialect: Dialect, device: str, config: Config, changes: Sequence[Change]) -> tuple[tuple[Edit, ...], ...]:
     """For each change that is still needed, how to make it. DeviceError when somebody else's lines stand there."""
-    config = read(dialect, session)
-    stands = dialect.standing(session.device.name, config)
+    stands = dialect.standing(device, config)
     needed = [change for change in changes if stands.get(change.slot) != change.after]
     for change in needed:
         why_not = dialect.obstacle(change.slot, config) if change.after else ""
         if why_not:
-            raise DeviceError(session.device.name, why_not)
+            raise DeviceError(device, why_not)
     return tuple(_config_lines.edits(dialect.parts(change.slot, change.after), config) for change in needed)
 
 
 def preview(dialect: Dialect, session: Session, changes: Sequence[Change]) -> Diff:
     """Computed; the device is only read."""
-    return Diff(_diffs.computed(edit for edits in due(dialect, session, changes) for edit in edits), "computed")
-
-
-def preview_on_device(dialect: Dialect, session: Session, changes: Sequence[Change]) -> Diff:
-    """The device's diff of a candidate that is discarded."""
-    return _load(dialect, session, changes, commit=False)
+    wanted = due(dialect, session.device.name, read(dialect, session), changes)
+    return Diff(_diffs.computed(edit for edits in wanted for edit in edits), "computed")
 
 
 def push(dialect: Dialect, session: Session, changes: Sequence[Change]) -> Diff:
     """One commit. UnexpectedDiff or DeviceError before it, when the device announces anything but our lines."""
-    return _load(dialect, session, changes, commit=True)
+    wanted = due(dialect, session.device.name, read(dialect, session), changes)
+    return load(dialect, session, wanted, commit=True)
 
 
-def _load(dialect: Dialect, session: Session, changes: Sequence[Change], commit: bool) -> Diff:
-    wanted = due(dialect, session, changes)
+def load(dialect: Dialect, session: Session, wanted: Sequence[Sequence[Edit]], commit: bool) -> Diff:
+    """The device's diff, of which every group of edits must be a part. Without `commit`, the candidate is discarded."""
     if not wanted:
         return Diff("", "computed")
     lines = _config_lines.commands(edit for edits in wanted for edit in edits)

@@ -1,7 +1,7 @@
 """Configuration lines of IOS and EOS: where each stands, and what has to be typed so that the wanted ones stand.
 
-The configuration is read through one `| include` that keeps `interface`, `policy-map`, `class` and `end`, so that the
-place of a line follows from the lines before it, and `end` proves that the answer is whole.
+The configuration is read through one `| include` that keeps the heads of sections and `end`, so that the place of a
+line follows from the lines before it, and `end` proves that the answer is whole.
 """
 
 import re
@@ -14,10 +14,13 @@ from . import _port_names
 
 Path = tuple[str, ...]
 
-_MAC = re.compile(r"\b[0-9A-F]{4}(?:\.[0-9A-F]{4}){2}\b", re.IGNORECASE)
-_SECTION = re.compile(r"interface \S+|policy-map .+")
+_MAC = re.compile(r"\b(?:[0-9A-F]{4}(?:\.[0-9A-F]{4}){2}|[0-9A-F]{2}(?::[0-9A-F]{2}){5})\b", re.IGNORECASE)
+_SECTION = re.compile(r"interface \S+|policy-map .+|(?:mac|ip|ipv6) access-list .+")
 _CLASS = re.compile(r"class \S.*")
-_LEAF = re.compile(r"mac address-table static |police |service-policy |shape rate ")
+_LEAF = re.compile(
+    r"mac address-table static |police |service-policy |shape rate |mac access-group |channel-group "
+    r"|(no )?switchport$|switchport default mode |\d+ (permit|deny|remark) |(counters|statistics) per-entry$"
+)
 _TOP_LEVEL = re.compile(r"(no )?(mac[ -]address-table |policy-map )")
 
 

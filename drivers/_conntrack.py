@@ -21,6 +21,7 @@ from ._nat_columns import UNKNOWN, Batch, Flags, Inet, Tally
 from ._text_columns import PADDING
 
 BLOCK = 4 << 20
+"""Octets that are read at once: temporary columns then fit the caches, and calls are still rare."""
 SAMPLES = 3
 _PAD = b" " * PADDING
 PRIVATE: tuple[Network, ...] = tuple(
@@ -60,25 +61,38 @@ def read_conntrack(
     """`inside`: the clients' networks, if known; every other row is then nobody's. `own`: the gateway's addresses.
     `timeouts`: seconds by sysctl name without `nf_conntrack_`; what is missing is as Linux has it."""
     reader = _Reader(tuple(inside), {**DEFAULT_TIMEOUTS, **timeouts})
+    rest = b""
     for block in _blocks(chunks):
         reader.read(block)
+        rest = block[max(block.rfind(b"\n") + 1, PADDING) : -PADDING]
+    if rest:
+        reader.read_cut(rest)
+    return reader.result(device, frozenset(own))
+
+
+def sum_entries(parts: Iterable[Entries], device: str, *, own: Collection[Address] = ()) -> NatTable:
+    """The same from columns that were read elsewhere, each of one address family."""
+    reader = _Reader((), DEFAULT_TIMEOUTS)
+    for entries in parts:
+        reader.add(entries)
     return reader.result(device, frozenset(own))
 
 
 def _blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Whole lines, in blocks of at least BLOCK octets; only the last block may end without a newline."""
+    """At least BLOCK octets at once, padded. What follows the last newline of a block comes again with the next one."""
     waiting: list[bytes] = []
     size = 0
     for chunk in chunks:
         waiting.append(chunk)
         size += len(chunk)
         if size >= BLOCK:
-            lines, newline, rest = b"".join(waiting).rpartition(b"\n")
-            if newline:
-                yield lines + newline
+            block = b"".join((_PAD, *waiting, _PAD))
+            rest = block[max(block.rfind(b"\n") + 1, PADDING) : -PADDING]
+            if len(rest) < size:
+                yield block
             waiting, size = [rest], len(rest)
     if size:
-        yield b"".join(waiting)
+        yield b"".join((_PAD, *waiting, _PAD))
 
 
 class _Reader:
@@ -92,17 +106,18 @@ class _Reader:
         self._complete = True
 
     def read(self, block: bytes) -> None:
-        self._complete = block.endswith(b"\n")
-        padded = b"".join((_PAD, block, b"" if self._complete else b"\n", _PAD))
-        lines = Lines.of(padded, PADDING)
+        lines = Lines.of(block, PADDING)
         left = np.ones(len(lines.starts), bool)
-        for columns in lines.columns(self._clock):
-            for entries in columns.taken():
-                self._add(entries)
-            left[columns.rows] = False
-            left[columns.left] = True
-        self._read_one_by_one(padded, lines, np.flatnonzero(left).tolist())
+        for rows, entries in lines.columns(self._clock):
+            self.add(entries)
+            left[rows] = False
+        self._read_one_by_one(block, lines, np.flatnonzero(left).tolist())
         self._lines += len(lines.starts)
+
+    def read_cut(self, line: bytes) -> None:
+        """The last line, if nothing ended it: taken for what it says, if it is a row."""
+        self.read(b"".join((_PAD, line, b"\n", _PAD)))
+        self._complete = False
 
     def _read_one_by_one(self, block: bytes, lines: Lines, numbers: Iterable[int]) -> None:
         rows: dict[int, list[Row]] = {4: [], 6: []}
@@ -118,9 +133,9 @@ class _Reader:
                     self._samples.append((self._lines + number + 1, text))
         for some in rows.values():
             if some:
-                self._add(_entries_of(some, self._timeouts))
+                self.add(_entries_of(some, self._timeouts))
 
-    def _add(self, entries: Entries) -> None:
+    def add(self, entries: Entries) -> None:
         batch, foreign = _from_the_inside(entries, self._inside)
         self._entries += len(entries.idle)
         self._foreign += foreign

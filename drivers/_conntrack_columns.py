@@ -104,64 +104,72 @@ class Lines:
     equals: Positions
     first: Positions
     counts: Positions
-    aged: bool
-    """Whether a delta-time= is in the block."""
 
     @classmethod
     def of(cls, block: bytes, padding: int) -> "Lines":
-        """A block that begins with `padding` octets and whose last line ends with a newline."""
+        """The lines of a block that have an end; it begins with `padding` octets that are none."""
         text = Text(block)
         ends, equals = text.positions("\n"), text.positions("=")
-        starts = np.concatenate([[padding], ends[:-1] + 1])
+        starts = np.concatenate([[padding], ends[:-1] + 1])[: len(ends)]
         upto = np.searchsorted(equals, ends)
-        first = np.concatenate([[0], upto[:-1]])
-        return cls(text, starts, equals, first, upto - first, b"delta-time=" in block)
+        first = np.concatenate([[0], upto[:-1]])[: len(ends)]
+        return cls(text, starts, equals, first, upto - first)
 
-    def columns(self, clock: Clock) -> Iterator["Columns"]:
-        """By shape. Every line is in `rows` of at most one of them."""
+    def columns(self, clock: Clock) -> Iterator[tuple[Positions, Entries]]:
+        """Numbers of lines and what they say, for those that have one of the shapes."""
         rows = np.arange(len(self.starts))
         for shape in SHAPES:
             matching = self._matching(shape, rows)
             if matching.size:
-                yield Columns(self, shape, matching, clock)
-                rows = np.setdiff1d(rows, matching, assume_unique=True)
+                yield from _Columns(self, shape, rows[matching], clock).entries()
+                rows = rows[~matching]
 
-    def _matching(self, shape: Shape, rows: Positions) -> Positions:
+    def _matching(self, shape: Shape, rows: Positions) -> Flags:
         counts, least = self.counts[rows], len(shape.keys)
-        rows = rows[(counts >= least) & (counts <= least + _MOST_AFTER_MARK)]
-        first = self.first[rows]
-        found = [self.text.ends_with(self.equals[first + n], f" {key}") for n, key in enumerate(shape.keys)]
-        return rows[reduce(np.logical_and, found)]
+        long_enough = np.flatnonzero((counts >= least) & (counts <= least + _MOST_AFTER_MARK))
+        first, found = self.first[rows[long_enough]], np.ones(long_enough.size, bool)
+        for number, key in enumerate(shape.keys):
+            found &= self.text.ends_with(self.equals[first + number], f" {key}")
+            if not found.any():
+                break
+        matching = np.zeros(rows.size, bool)
+        matching[long_enough] = found
+        return matching
 
 
-class Columns:
-    """The rows of one shape: `taken` gives their values; after that, `left` has the rows that were not taken."""
+class _Columns:
+    """The lines of one shape."""
 
     def __init__(self, lines: Lines, shape: Shape, rows: Positions, clock: Clock) -> None:
         self._lines, self._text, self._shape, self._clock = lines, lines.text, shape, clock
-        self.rows, self._first = rows, lines.first[rows]
-        self.left: Positions = rows
+        self._rows, self._first = rows, lines.first[rows]
 
-    def taken(self) -> Iterator[Entries]:
-        marked, protocol, state, left_s, good = self._heads(self._at(0) - 3)
-        for version in (4, 6):
-            chosen = np.flatnonzero(good & (marked != 10 - version) & np.isin(self.rows, self.left))
+    def entries(self) -> Iterator[tuple[Positions, Entries]]:
+        """By address family. Where no layer-3 word tells the family, what is no IPv4 address may be an IPv6 one."""
+        marked, protocol, state, left, good = self._heads(self._at(0) - 3)
+        for version, other in ((4, 6), (6, 4)):
+            chosen = np.flatnonzero(good & (marked != other))
             if not chosen.size:
                 continue
-            part = self._part(chosen)
-            entries, fits = part._entries(version, protocol[chosen], state[chosen], left_s[chosen])
-            self.left = np.setdiff1d(self.left, part.rows[fits], assume_unique=True)
-            yield _those(entries, fits)
-
-    def _part(self, chosen: Positions) -> "Columns":
-        return Columns(self._lines, self._shape, self.rows[chosen], self._clock)
+            part = (
+                self
+                if chosen.size == good.size
+                else _Columns(self._lines, self._shape, self._rows[chosen], self._clock)
+            )
+            entries, fits = part._entries(version, protocol[chosen], state[chosen], left[chosen])
+            if fits.all():
+                yield part._rows, entries
+            else:
+                taken = np.flatnonzero(fits)
+                yield part._rows[taken], Entries(**some_rows(entries, taken))
+            good[chosen[fits]] = False
 
     def _at(self, key: int) -> Positions:
         return self._lines.equals[self._first + key]
 
     def _heads(self, sources: Positions) -> tuple[Signed, Signed, Signed, Signed, Flags]:
         """Layer-3 word (0: none), protocol, state, time left, and whether all of it is as it should be."""
-        text, start = self._text, self._lines.starts[self.rows]
+        text, start = self._text, self._lines.starts[self._rows]
         head = text.words(start)
         four = (head == word("ipv4    ")) & (text.words(start + 3) == word("4     2 "))
         six = (head == word("ipv6    ")) & (text.words(start + 4) == word("     10 "))
@@ -233,7 +241,7 @@ class Columns:
         shape = self._shape
         ports = (2, 3) if shape.has_ports else (None, None)
         octets = (shape.reply - 1, 2 * shape.reply - 1) if shape.counted else (None, None)
-        unknown = np.full(len(self.rows), UNKNOWN)
+        unknown = np.full(len(self._rows), UNKNOWN)
         columns = []
         for key in (*ports, *octets):
             values, ends = (unknown, unknown + 1) if key is None else self._text.numbers(self._at(key) + 1)
@@ -242,19 +250,19 @@ class Columns:
         return columns[0], columns[1], columns[2], columns[3]
 
     def _flag(self, at: Positions, endings: tuple[str, ...], fits: Flags) -> list[Flags]:
-        """Which of the words in brackets, if any, stands right before; a word that is none of them does not fit."""
-        bracket = self._text.octets[at - 1] == ord("]")
+        """Which of the words in brackets, if any, stands right before; if none does, a number must."""
+        before = self._text.octets[at - 1]
         found = [self._text.ends_with(at, ending) for ending in endings]
-        fits &= ~bracket | reduce(np.logical_or, found)
+        fits &= reduce(np.logical_or, found, (before >= ord("0")) & (before <= ord("9")))
         return found
 
     def _ages(self) -> Signed:
-        """delta-time=, one of the words after mark=."""
-        ages = np.full(len(self.rows), UNKNOWN)
+        """delta-time=, one of the words after mark=; a line with no more than use= after it has none."""
+        ages = np.full(len(self._rows), UNKNOWN)
         known = len(self._shape.keys)
-        counts = self._lines.counts[self.rows] - known
-        for extra in range(_MOST_AFTER_MARK) if self._lines.aged else ():
-            rows = np.flatnonzero(counts > extra)
+        counts = self._lines.counts[self._rows] - known
+        for extra in range(_MOST_AFTER_MARK):
+            rows = np.flatnonzero(counts > max(extra, 1))
             at = self._lines.equals[self._first[rows] + known + extra]
             hit = self._text.ends_with(at, "lta-time")
             values, ends = self._text.numbers(at[hit] + 1)
@@ -268,11 +276,3 @@ def _inet(text: Text, at: Positions, version: int) -> tuple[Inet, Positions]:
         return Inet(low), ends
     high, low, ends = text.ipv6(at)
     return Inet(low, high), ends
-
-
-def _those(entries: Entries, fits: Flags) -> Entries:
-    if fits.all():
-        return entries
-    rows = np.flatnonzero(fits)
-
-    return Entries(**some_rows(entries, rows))

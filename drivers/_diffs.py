@@ -77,12 +77,12 @@ def _read(diff: str) -> Iterator[Signed]:
 
 
 def _is_ours(sign: str, line: Line, ours: Sequence[Signed]) -> bool:
-    """The head of a section is ours when one of our lines stands in that section."""
+    """The head of a section is ours when one of our lines stands in that section, or is the head itself."""
+    if any(_same(sign, line, one) for one in ours):
+        return True
     if line.opens and line.inside is None:
         return any(line.text in (one.path or ()) for _, one in ours)
-    if line.opens and line.inside is not None:
-        return any((one.path or ())[: len(line.inside)] == line.inside for _, one in ours)
-    return any(_same(sign, line, one) for one in ours)
+    return line.opens and any((one.path or ())[: len(line.inside or ())] == line.inside for _, one in ours)
 
 
 def _same(sign: str, line: Line, one: Signed) -> bool:

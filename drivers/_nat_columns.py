@@ -30,6 +30,7 @@ HIGH_PORT = 1024
 SKETCH_SIZE = 64
 UNKNOWN = -1
 """In `Batch`: a port, idle time, age or octet count that the row does not tell."""
+_RECENT_BITS = 14
 _FOLD_AT = 1 << 21
 """Pairs that may wait before equal ones are counted together: 16 MB."""
 
@@ -105,15 +106,28 @@ def mix(number: Unsigned) -> Unsigned:
 
 
 class Register:
-    """Numbers addresses in the order in which they appear, and remembers them."""
+    """Numbers addresses, and remembers them. A few thousand recent ones are found without sorting."""
 
     def __init__(self) -> None:
         self._keys = np.zeros(0, np.uint64)
         self._numbers = np.zeros(0, np.int64)
+        self._recent_keys = np.zeros(1 << _RECENT_BITS, np.uint64)
+        self._recent_numbers = np.full(1 << _RECENT_BITS, -1)
         self._parts: list[Inet] = []
         self.size = 0
 
     def numbers(self, inet: Inet) -> Signed:
+        keys = inet.keys()
+        places = (mix(keys) >> np.uint64(64 - _RECENT_BITS)).astype(np.int64)
+        numbers = self._recent_numbers[places]
+        missing = np.flatnonzero((self._recent_keys[places] != keys) | (numbers < 0))
+        if missing.size:
+            numbers[missing] = self._looked_up(inet.at(missing))
+            self._recent_keys[places[missing]] = keys[missing]
+            self._recent_numbers[places[missing]] = numbers[missing]
+        return numbers
+
+    def _looked_up(self, inet: Inet) -> Signed:
         keys, first, inverse = np.unique(inet.keys(), return_index=True, return_inverse=True)
         slots = np.searchsorted(self._keys, keys)
         known = self._keys.take(slots, mode="clip") == keys if self._keys.size else np.zeros(keys.size, bool)
@@ -237,13 +251,14 @@ class Tally:
     def usages(self, device: str, left_out: Callable[[Address, bool], bool]) -> tuple[list[NatUsage], int]:
         """Summaries of all clients but those `left_out(address, ever translated)`, and the sessions of the latter."""
         columns = self._columns()
+        translated = (self.sums["translated"] > 0).tolist()
         kept, others = [], 0
-        for number, address in enumerate(self.clients.inet().addresses()):
-            row = {name: values[number] for name, values in columns.items()}
-            if left_out(address, row.pop("translated") > 0):
-                others += row["sessions"]
+        for address, was, *values in zip(self.clients.inet().addresses(), translated, *columns.values(), strict=True):
+            usage = NatUsage(device, address, **dict(zip(columns, values, strict=True)))
+            if left_out(address, was):
+                others += usage.sessions
             else:
-                kept.append(NatUsage(device=device, address=address, **row))
+                kept.append(usage)
         return kept, others
 
     def _columns(self) -> dict[str, list[Any]]:
@@ -263,7 +278,6 @@ class Tally:
         remotes, sketches = self._remote_sets()
         ports, top_port, top_count = self._port_sets()
         return {
-            "translated": total["translated"],
             "sessions": sessions,
             "remotes": remotes,
             "remote_ports": ports,

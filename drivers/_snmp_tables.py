@@ -106,7 +106,10 @@ def _needs_snmp(session: Session) -> NotConfigured:
 
 
 def arp(session: Session) -> tuple[Neighbor, ...]:
-    """Complete ARP and ND entries of other machines; where both tables know an address, ipNetToPhysical is right.
+    """Complete ARP and ND entries of other machines, from ipNetToPhysical and the older ipNetToMedia together.
+
+    Where the two disagree about an address, both rows are told: one is out of date, and nobody can say from here which
+    (net-snmp 5.9.3 keeps the old MAC in ipNetToPhysical). An address with two MACs is nobody's.
 
     Left out: incomplete and invalid rows, zero and multicast MACs, and rows with one of the device's own MACs."""
     own = set(_own_macs(session).values())
@@ -114,9 +117,11 @@ def arp(session: Session) -> tuple[Neighbor, ...]:
     media, physical = _net_to_media(session), _net_to_physical(session)
     if not media and not physical:
         raise no_table(session, IP_NET_TO_PHYSICAL, "neighbour table")
+    disowned = {key for key, mac in physical.items() if mac is None}
+    rows = dict.fromkeys((*physical.items(), *((key, mac) for key, mac in media.items() if key not in disowned)))
     return tuple(
         Neighbor(session.device.name, named(names, index), address, mac)
-        for (index, address), mac in {**media, **physical}.items()
+        for (index, address), mac in rows
         if mac is not None and mac not in own and mac.value and not mac.is_multicast
         if not (address.is_multicast or address.is_loopback or address.is_unspecified)
     )

@@ -6,28 +6,32 @@ Reads
 * `show mac address-table | json`, `show ip arp vrf all | json` where it does not. Stations behind Vxlan are another
   switch's and left out; so are rows that lead to the CPU, the router or nowhere. A neighbour is on the first
   interface it is told with.
-* `show running-config | include ...`: static drops, our policies, what is attached where; see `_config_lines`.
+* `show running-config | include ...`: static drops, access lists, our policies, what is attached where, which ports
+  are switched; see `_config_lines`.
 
 Writes, through NAPALM's configuration session; a preview is the device's own diff of a session that is aborted
-* block: `mac address-table static M vlan V drop`. Arista's AVD describes it as dropping what is *destined for* the
-  MAC; nothing says that frames *from* it are dropped, so `directions` is "destination": the client gets no answer,
-  but what it sends, such as UDP without acknowledgement, may still go out. Where that matters, block at the access
-  switch or at the gateway. A MAC access list on the client's port would close it, but an access list holds for a
-  whole port and ends in `deny any`, a port takes one, and a block is put where the MAC is wherever it goes next: it
-  is deliberately not done here.
+* block: two sorts of lines. `mac address-table static M vlan V drop` stops what is destined for the MAC, and nothing
+  else (Arista's AVD says so): alone it would leave a client without answers, but its datagrams would still go out and
+  fill the gateway's table. So a MAC access list `SWITCHGUARD`, bound inbound to every switched port, denies what comes
+  from it; see `_mac_list`. The list has no VLANs: while a MAC is blocked in one VLAN, its frames are dropped in all
+  VLANs of those ports. A port with somebody else's inbound MAC access list is left alone; a station that is seen
+  behind such a port, in the VLAN to block, cannot be blocked and is refused. Ports that become switched later get the
+  list with the next block or release. The list of that name is ours alone, and so is every denial in it.
+  A block is reported where the static drop stands, an administrator's included, whether or not the list denies its
+  MAC; a denial without static drop is no block. The next push of any block or release brings the list in line.
 * limit: policy-map `SWITCHGUARD-<port>` of type quality-of-service with a policer, attached inbound (what the client
   sends; burst of 1.5 seconds' worth), and `shape rate` on the port (what it receives), in whole kbit/s from 8 on.
 
 Oddities: NAPALM saves after a commit (`write memory`), and keeps the *startup* configuration for its own rollback,
 which we do not use. The diff is a unified one with three lines of context, so the interface of a changed line may not
 be shown.
-Sources: Arista AVD schema and golden configurations (static drop, police, service-policy, shape rate); NAPALM 5
-(eos.py).
+Sources: Arista AVD schema and golden configurations (static drop, access lists with address and inverse mask, police,
+service-policy, shape rate); EOS User Manual (access lists on ports and channels); NAPALM 5 (eos.py).
 """
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address
 from typing import Any
 
@@ -48,16 +52,23 @@ from switchguard.core.model import (
 from switchguard.errors import DeviceError, UnexpectedOutput
 from switchguard.ports import Session
 
-from . import _candidate, _port_limit, _port_names, _static_drop
+from . import _candidate, _config_lines, _mac_list, _port_limit, _port_names, _static_drop
 from ._candidate import Dialect
-from ._config_lines import Config, Line, Part
+from ._config_lines import Config, Edit, Line, Part
 from ._port_limit import Wording
 from ._snmp_tables import SnmpTables
 from ._static_drop import TableRow
 
-SHOW_CONFIG = (
-    "show running-config | include "
-    "^mac address-table static|^policy-map|^ +class|^ +police|^interface|^   service-policy|^   shape rate|^end"
+SHOW_CONFIG = "show running-config | include " + "|".join(
+    (
+        "^mac address-table static",
+        "^policy-map|^ +class|^ +police",
+        "^interface|^   service-policy|^   shape rate|^   mac access-group|^   channel-group",
+        "^   no switchport$|^   switchport$|^switchport default mode",
+        "^mac access-list|^ip access-list|^ipv6 access-list",
+        "^   [0-9]+ permit|^   [0-9]+ deny|^   [0-9]+ remark|^   counters per-entry|^   statistics per-entry",
+        "^end",
+    )
 )
 SHOW_MAC_TABLE = "show mac address-table | json"
 SHOW_ARP = "show ip arp vrf all | json"
@@ -73,13 +84,17 @@ class AristaEOS(SnmpTables):
     platform = "arista_eos"
     facts = Facts(
         penalties={Block.kind: ("mac_vlan",), RateLimit.kind: ("port",)},
-        directions="destination",
+        directions="both",
         ownership="ledger",
         diff="device",
         dry_run_diff="device",
         unverified=(
             "nothing has been run on an Arista device",
-            "a static drop stops frames to the MAC; whether it also stops frames from it, no source says",
+            "a static drop stops frames to the MAC and not those from it, as AVD describes it",
+            "an entry of a MAC access list is `10 deny M 00:00:00:00:00:00 any`, numbered from 1 to 4294967295",
+            "`mac access-group ... in` sees frames that carry IP, of every VLAN, on every platform and on channels",
+            "a port with an IP access list or a service-policy takes a MAC access list as well",
+            "`no switchport`, or `switchport` below `switchport default mode routed`, show in the configuration",
             "how `show mac address-table | json` shows a static drop",
             "class class-default takes a policer, and a policer or shape rate typed again replaces the one before",
             "`show ip arp vrf all | json` groups neighbours by VRF, as `show arp vrf all` does",
@@ -110,13 +125,67 @@ class AristaEOS(SnmpTables):
         return stands
 
     def render(self, changes: Sequence[Change]) -> tuple[str, ...]:
-        return _candidate.render(_DIALECT, changes)
+        """As if exactly `before` stood in every slot. Which ports the list is bound to, only the device knows."""
+        device = changes[0].slot.device if changes else ""
+        listed = _list_edits(device, _before(changes), changes)
+        return (*_candidate.render(_DIALECT, changes), *_config_lines.commands(listed))
 
     def preview(self, session: Session, changes: Sequence[Change]) -> Diff:
-        return _candidate.preview_on_device(_DIALECT, session, changes)
+        return _load(session, changes, commit=False)
 
     def push(self, session: Session, changes: Sequence[Change]) -> Diff:
-        return _candidate.push(_DIALECT, session, changes)
+        return _load(session, changes, commit=True)
+
+
+def _load(session: Session, changes: Sequence[Change], commit: bool) -> Diff:
+    """The lines of every change, and every line of the access list by itself: none of them may be missing."""
+    device, config = session.device.name, _candidate.read(_DIALECT, session)
+    own = _candidate.due(_DIALECT, device, config, changes)
+    listed = _list_edits(device, config, changes)
+    _require_reach(session, config, changes)
+    return _candidate.load(_DIALECT, session, (*own, *((edit,) for edit in listed)), commit)
+
+
+# --- blocks ----------------------------------------------------------------------------------------------------------
+
+
+def _blocks(changes: Iterable[Change]) -> list[tuple[Station, Mac, bool]]:
+    """Who is blocked (True) or released (False), and where."""
+    stations = ((change.slot.station, change.after) for change in changes if change.slot.kind == Block.kind)
+    return [(station, station.mac, after is not None) for station, after in stations if station.mac]
+
+
+def _list_edits(device: str, config: Config, changes: Sequence[Change]) -> tuple[Edit, ...]:
+    blocks = _blocks(changes)
+    if not blocks:
+        return ()
+    dropped = {slot.station for slot in _static_drop.standing(device, config)}
+    dropped -= {station for station, _, blocked in blocks if not blocked}
+    dropped |= {station for station, _, blocked in blocks if blocked}
+    to_block = tuple(mac for _, mac, blocked in blocks if blocked)
+    return _mac_list.edits(device, config, to_block, {station.mac for station in dropped if station.mac})
+
+
+def _before(changes: Sequence[Change]) -> Config:
+    """What stands when every slot is as the changes found it, and nobody else has configured anything."""
+    blocked = [change for change in changes if change.slot.kind == Block.kind and change.before]
+    drops = [part for change in blocked for part in _parts(change.slot, change.before)]
+    macs = dict.fromkeys(change.slot.station.mac for change in blocked if change.slot.station.mac)
+    return (*(Line(part.path, part.wants) for part in drops if part.wants), *_mac_list.lines(macs))
+
+
+def _require_reach(session: Session, config: Config, changes: Sequence[Change]) -> None:
+    """DeviceError when a station to block is behind a port where somebody else's access list is in the way."""
+    foreign = _mac_list.foreign(config)
+    wanted = {(station.vlan, mac) for station, mac, blocked in _blocks(changes) if blocked}
+    if not foreign or not wanted:
+        return
+    device = session.device.name
+    for row in _mac_table(device, session.ask(SHOW_MAC_TABLE)):
+        for port in map(_port_names.long, row.ports):
+            if port in foreign and (row.vlan, row.mac) in wanted:
+                why = f"{row.mac} is behind {port}, which has the mac access-group {foreign[port]} of somebody else"
+                raise DeviceError(device, f"{why} and takes only one inbound: what it sends could not be stopped")
 
 
 # --- wording ---------------------------------------------------------------------------------------------------------

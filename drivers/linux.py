@@ -1,16 +1,20 @@
 """Linux gateways and bridges: netfilter's connection tracking, iproute2, an nftables table of our own.
 
-Reads `conntrack -L -o extended` for both address families (conntrack-tools 1.4), /proc/sys/net/netfilter, `bridge -j`
-(iproute2 4.18 or newer), and IP-MIB, IF-MIB and LLDP-MIB over SNMP where the site configures it, else `ip -j` and
+Reads `conntrack -L -o extended` for both address families (conntrack-tools 1.4), /proc/sys/net/netfilter, `ip -j neigh`,
+`bridge -j` (iproute2 4.18 or newer), and IF-MIB and LLDP-MIB over SNMP where the site configures it, else `ip -j` and
 `lldpctl -f json0`. Writes with `nft -f -` (`_nft_table`), clears sessions with `conntrack -D`.
 
 Oddities: octet counts need net.netfilter.nf_conntrack_acct=1, and apply to sessions that begin after it was set;
 `conntrack -D` leaves with status 1 when there was nothing to delete; a blocked client's sessions stay in the table
-until they are deleted; the kernel's forwarding table lists the bridge's own and multicast addresses, marked `permanent`
-or `self`; unanswered neighbours stay for a while as FAILED or INCOMPLETE; net-snmp has no bridge tables of its own.
+until they are deleted; net-snmp 5.9.3 goes on telling the first MAC of an address in ipNetToPhysicalTable after the
+kernel has learnt another one, so neighbours are asked of the kernel where there is a shell; the kernel's forwarding
+table lists the bridge's own and multicast addresses, marked `permanent` or `self`; unanswered neighbours stay for a
+while as FAILED or INCOMPLETE; net-snmp has no bridge tables of its own.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import chain
 from typing import Any
@@ -30,9 +34,9 @@ from switchguard.core.model import (
     PortCounters,
 )
 from switchguard.errors import CommandRefused, UnexpectedOutput
-from switchguard.ports import Session
+from switchguard.ports import Session, SpeaksNetlink
 
-from . import _iproute, _nft_table
+from . import _iproute, _linux_kernel, _nft_table
 from ._conntrack import read_conntrack
 from ._lines import json_of, lines_of, rows_of
 from ._snmp_tables import SnmpTables
@@ -70,6 +74,8 @@ class Linux(SnmpTables):
     def nat(self, session: Session) -> tuple[NatUsage, ...]:
         """Usage per inside address. The gateway's own sessions are nobody's. Any line that is no row is an error."""
         own = _iproute.own_addresses(session, rows_of(session, session.ask(ADDRESSES)))
+        if isinstance(session, SpeaksNetlink) and session.speaks("netlink"):
+            return _linux_kernel.usages(session, own, self._timeouts(session))
         chunks = chain.from_iterable(session.stream(command) for command in NAT)
         table = read_conntrack(chunks, session.device.name, own=own, timeouts=self._timeouts(session))
         if table.unparsed:
@@ -95,6 +101,9 @@ class Linux(SnmpTables):
             return {}
         return dict(_timeout(session, line) for line in lines)
 
+    def arp(self, session: Session) -> tuple[Neighbor, ...]:
+        return self.cli_arp(session) if session.speaks("cli") else super().arp(session)
+
     def cli_arp(self, session: Session) -> tuple[Neighbor, ...]:
         return tuple(_iproute.neighbors(session, rows_of(session, session.ask(NEIGHBORS))))
 
@@ -118,10 +127,10 @@ class Linux(SnmpTables):
 
     def _uptime_s(self, session: Session) -> float:
         lines = lines_of(session, session.ask(UPTIME))
-        try:
-            return float(" ".join(lines).split()[0])
-        except (IndexError, ValueError) as error:
-            raise UnexpectedOutput(session.device.name, "; ".join(lines), "no uptime") from error
+        found = re.fullmatch(r"(\d+\.\d+) \d+\.\d+", lines[0]) if len(lines) == 1 else None
+        if not found:
+            raise UnexpectedOutput(session.device.name, "; ".join(lines), "no uptime")
+        return float(found[1])
 
     # --- writing ---
 
@@ -156,9 +165,7 @@ class Linux(SnmpTables):
         """The changes that are not yet true, from what really stands to what is wanted."""
         now = self.enforced(session)
         return tuple(
-            Change(change.slot, now.get(change.slot), change.after)
-            for change in changes
-            if now.get(change.slot) != change.after
+            replace(change, before=now.get(change.slot)) for change in changes if now.get(change.slot) != change.after
         )
 
     def clear_sessions(self, session: Session, addresses: Sequence[Address]) -> int:

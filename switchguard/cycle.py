@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from switchguard.core.attribute import attribute
 from switchguard.core.calm import pause_reason
 from switchguard.core.decide import decide
+from switchguard.core.evidence import Evidence, NatTable, TableSize
 from switchguard.core.model import (
     Attribution,
     Decision,
@@ -77,8 +78,22 @@ def look(policy: Policy, doors: Doors, tables: Collection[Table], before: Snapsh
     snapshot = refresh(before, doors.gather(tables))
     attribution = attribute(snapshot)
     calm = pause_reason(before, snapshot) if before is not None else None
-    findings = () if calm else judge_all(attribution, policy.rules, doors.ledger.streaks())
+    findings = () if calm else judge_all(evidence_of(policy, doors.ledger, snapshot, attribution), policy.rules)
     return _settle(policy, doors, snapshot, attribution, findings, calm)
+
+
+def evidence_of(policy: Policy, ledger: Ledger, snapshot: Snapshot, attribution: Attribution) -> Evidence:
+    """What the tables say now, and what the ledger remembers."""
+    return Evidence(
+        attribution,
+        attribution.at,
+        streaks=ledger.streaks(),
+        standing=ledger.standing(),
+        past=ledger.past(attribution.at - longest_memory(policy)),
+        tables=tuple(
+            NatTable(size.device, (TableSize(snapshot.at, size.entries),), size.limit) for size in snapshot.nat_sizes
+        ),
+    )
 
 
 def reconsider(policy: Policy, doors: Doors, seen: Pass, snapshot: Snapshot) -> Pass:

@@ -13,6 +13,7 @@ SwitchguardError                   exit code 1
     ├── UnknownHostKey             the SSH host key is not the one on file, or none is
     ├── NotConfigured              the site gives no credentials for this transport
     ├── CommandRefused             the device answered a line with an error
+    ├── StreamLost                 a stream of events ended, or some of it was dropped
     ├── UnexpectedOutput           a line that is neither a row nor known noise
     └── UnexpectedDiff             the device is about to change other lines than ours
 """
@@ -84,6 +85,10 @@ class CommandRefused(DeviceError):
     def __init__(self, device: str, line: str, answer: str) -> None:
         super().__init__(device, f"refused {line!r}: {answer.strip()}")
         self.line, self.answer = line, answer
+
+
+class StreamLost(DeviceError):
+    pass
 
 
 class UnexpectedOutput(DeviceError):

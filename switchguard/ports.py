@@ -34,7 +34,7 @@ from switchguard.core.model import (
     Verdict,
 )
 
-Transport = Literal["cli", "snmp", "candidate"]
+Transport = Literal["cli", "snmp", "candidate", "netlink"]
 Oid = str
 """Dotted numbers without a leading dot, such as 1.3.6.1.2.1.17.4.3.1.2."""
 SnmpValue = int | bytes | str
@@ -144,6 +144,28 @@ class Session(Protocol):
     def close(self) -> None: ...
 
 
+@runtime_checkable
+class SpeaksNetlink(Protocol):
+    """What a session with the machine that we run on can do besides: netfilter without a command in between. To be
+    used where `speaks("netlink")`."""
+
+    def netlink(self, request: bytes) -> Iterator[bytes]:
+        """One request of netfilter's subsystem: its answer in blocks of whole messages. CommandRefused in the kernel's
+        words."""
+
+    def netlink_news(self, groups: Sequence[int], tick_s: float) -> Iterator[bytes]:
+        """The same of what these multicast groups tell, for as long as it is iterated: a block about every `tick_s`,
+        also an empty one. StreamLost when the kernel dropped some of it."""
+
+
+@runtime_checkable
+class Follows(Protocol):
+    """A session whose shell can run a command that does not end by itself."""
+
+    def follow(self, command: str, tick_s: float) -> Iterator[bytes]:
+        """Its output while it arrives, an empty chunk after every `tick_s` of silence. StreamLost when it ends."""
+
+
 Opens = Callable[[Device], AbstractContextManager[Session]]
 """How gather and apply get a session; the composition root decides what is behind it."""
 
@@ -210,6 +232,17 @@ class Enforces(Protocol):
 class ClearsSessions(Protocol):
     def clear_sessions(self, session: Session, addresses: Sequence[Address]) -> int:
         """Delete the translations of these inside addresses; how many went."""
+
+
+@runtime_checkable
+class FollowsNat(Protocol):
+    """Tells of every session while it happens, summed up per inside address and tick."""
+
+    def nat_begins(self, session: Session, tick_s: float) -> Iterator[tuple[NatUsage, ...]]:
+        """Sessions that began, about every `tick_s`, also nothing. StreamLost when some may have been missed."""
+
+    def nat_ends(self, session: Session, tick_s: float) -> Iterator[tuple[NatUsage, ...]]:
+        """Sessions that ended, with all the octets that they moved. StreamLost likewise."""
 
 
 class Driver(Protocol):

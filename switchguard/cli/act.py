@@ -16,7 +16,7 @@ import typer
 from switchguard.cli import objects, show
 from switchguard.cli.options import DryRun, For, Json, On, Override, Reason, Vlan, Yes
 from switchguard.cli.read import look_around, previews
-from switchguard.cli.targets import Target, find, identify, parse_address, parse_mac
+from switchguard.cli.targets import Target, find, meant, parse_address, parse_mac
 from switchguard.cli.wiring import Wiring, clock
 from switchguard.core.attribute import attribute
 from switchguard.core.decide import manual
@@ -24,7 +24,6 @@ from switchguard.core.explain import verdict_sentence
 from switchguard.core.model import (
     Attribution,
     Block,
-    Mac,
     Outcome,
     Penalty,
     Plan,
@@ -134,22 +133,24 @@ def penalise(
     wiring = Wiring.of(ctx.obj)
     attribution = attribute(look_around(wiring, PLACES))
     client = find(attribution, target)
+    identity, macs, addresses = meant(target, client)
     verdict = manual(
-        client.identity if client else identify(target),
+        identity,
         penalty,
         clock(),
         lasts,
         request.reason,
         operator(),
-        macs=client.macs if client else (target,) if isinstance(target, Mac) else (),
-        addresses=client.addresses if client else () if isinstance(target, Mac | str) else (target,),
+        macs=macs,
+        addresses=addresses,
         on_device=request.on,
         vlan=request.vlan,
         override_exemption=request.override,
+        location=client.location if client else None,
     )
     carry_out(wiring, attribution, manner, new=[verdict])
     if not manner.as_json:
-        show.say(verdict_sentence(verdict, clock()))
+        show.say(verdict_sentence(verdict, verdict.since))
 
 
 @dataclass(frozen=True, slots=True)

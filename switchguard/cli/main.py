@@ -3,6 +3,7 @@
 Exit codes: 0 done or nothing to do, 1 error, 2 there are changes (dry run), 3 refused by a safeguard.
 """
 
+import os
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -86,4 +87,10 @@ def run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         show.complain("interrupted")
         return INTERRUPTED
+    except Exception as defect:  # the process boundary: an operator gets a sentence, a developer asks
+        if "SWITCHGUARD_DEBUG" in os.environ:
+            raise
+        show.complain(f"error: a defect in switchguard: {type(defect).__name__}: {defect}")
+        show.complain("nothing was left half-written; SWITCHGUARD_DEBUG=1 shows where, for the report")
+        return 1
     return result if isinstance(result, int) else 0

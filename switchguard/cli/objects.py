@@ -182,6 +182,7 @@ def penalty_record_object(record: PenaltyRecord) -> Json:
         "penalty": penalty_object(verdict.penalty),
         "device": slots[0]["device"] if slots else None,
         "station": slots[0]["station"] if slots else None,
+        "location": location_object(verdict.location),
         "slots": slots,
         "rule": verdict.rule,
         "because": verdict.because,

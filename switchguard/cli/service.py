@@ -50,7 +50,7 @@ def run(ctx: typer.Context) -> None:
         if any(number != signal.SIGHUP for number in asked):
             break
         asked.clear()
-        reload(ctx, service)
+        wiring = reload(ctx, service, wiring)
     ended = service.stop(STOP_WITHIN_S)
     tell("stopped", unfinished_pass=not ended)
     os._exit(0)  # a worker that still waits for a device may not hold the process up
@@ -69,15 +69,17 @@ def setup(wiring: Wiring) -> Setup:
     return Setup(wiring.site.policy, wiring.doors(), Periods(poll.nat_size, poll.nat, poll.tables))
 
 
-def reload(ctx: typer.Context, service: Service) -> None:
+def reload(ctx: typer.Context, service: Service, wiring: Wiring) -> Wiring:
     """A broken site changes nothing: the old one stays in force."""
     try:
-        wiring = Wiring.of(ctx.obj)
-        service.reload(setup(wiring))
+        fresh = Wiring.of(ctx.obj)
+        service.reload(setup(fresh))
     except SwitchguardError as error:
         warn("not reloaded, the old site stays in force", why=str(error))
-        return
-    tell("reloaded", site=str(wiring.site.path))
+        return wiring
+    wiring.sessions.close()
+    tell("reloaded", site=str(fresh.site.path))
+    return fresh
 
 
 def report(wiring: Wiring, result: Pass) -> None:

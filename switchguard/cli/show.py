@@ -9,7 +9,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from switchguard.core.explain import location_sentence, refusal_sentence
+from switchguard.core.explain import change_sentence, location_sentence, refusal_sentence
 from switchguard.core.model import Attribution, Client, Diff, Gap, Outcome, Plan, Refusal
 from switchguard.core.rules.naughty_factor import Factor
 from switchguard.errors import DeviceError
@@ -70,7 +70,10 @@ def show_ranking(attribution: Attribution, ranked: Sequence[tuple[Client, Factor
             octets(usage.bytes_in, usage.bytes_out),
             factor.because,
         )
-    console().print(rows)
+    if rows.row_count:
+        console().print(rows)
+    else:
+        say("nobody uses the network: no session in any translation table belongs to a client")
     for item in attribution.unattributed:
         if item.sessions:
             say(f"unattributed: {item.what} ({item.sessions:,} sessions): {item.why}")
@@ -143,4 +146,5 @@ def show_refusals(refusals: Iterable[Refusal]) -> None:
 def show_outcomes(outcomes: Iterable[Outcome]) -> None:
     for outcome in outcomes:
         mark = {"verified": "done", "failed": "FAILED", "refused": "refused"}[outcome.state]
-        say(f"{mark}: {outcome.change.slot.device}: {outcome.change.why} - {outcome.why} ({outcome.seconds:.1f} s)")
+        note = f" - {outcome.why}" if outcome.why else ""
+        say(f"{mark}: {change_sentence(outcome.change)}{note} ({outcome.seconds:.1f} s)")

@@ -15,12 +15,12 @@ from switchguard.cli.read import look_around
 from switchguard.cli.targets import find, parse_target, why_unknown
 from switchguard.cli.wiring import Wiring, clock
 from switchguard.core.attribute import attribute
-from switchguard.core.explain import finding_sentence, penalty_phrase, verdict_sentence
+from switchguard.core.explain import finding_sentence, location_sentence, penalty_phrase, verdict_sentence
 from switchguard.core.model import Exemption, Gap, Mac, Release, Verdict
 from switchguard.core.rules import judge_all
 from switchguard.core.rules.naughty_factor import factor
 from switchguard.core.safeguards import exempt_by, subject
-from switchguard.cycle import PLACES, USAGE
+from switchguard.cycle import PLACES, USAGE, evidence_of
 from switchguard.edge.snapshots import load_snapshot
 from switchguard.edge.units import parse_duration
 from switchguard.errors import BadTarget, LedgerError
@@ -86,12 +86,14 @@ def explain(
     """
     wiring = Wiring.of(ctx.obj)
     wanted = parse_target(target)
-    attribution = attribute(load_snapshot(file) if file else look_around(wiring, USAGE | PLACES))
+    policy = wiring.site.policy
+    snapshot = load_snapshot(file) if file else look_around(wiring, USAGE | PLACES)
+    attribution = attribute(snapshot)
     client = find(attribution, wanted)
     rating = factor(client.usage) if client and client.usage else None
     findings = [
         finding
-        for finding in judge_all(attribution, wiring.site.policy.rules, wiring.ledger.streaks())
+        for finding in judge_all(evidence_of(policy, wiring.ledger, snapshot, attribution), policy.rules)
         if client is not None and finding.client == client.identity
     ]
     names = {str(wanted), *(map(str, (*client.macs, *client.addresses, client.identity)) if client else ())}
@@ -122,6 +124,8 @@ def explain(
         show.say(finding_sentence(finding))
     for record in known:
         show.say(f"{record.state}: {verdict_sentence(record.verdict, clock())}")
+        if record.verdict.location:
+            show.say(f"  seen at {location_sentence(record.verdict.location)}")
     for event in events:
         show.say(f"{local(event.at)}  {event.what} by {event.who}: {event.why}")
 

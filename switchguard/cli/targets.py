@@ -35,10 +35,22 @@ def parse_address(text: str) -> Address:
         raise BadTarget(f"{text!r} is not an IP address; write it like 10.10.0.107 or 2001:db8::7") from None
 
 
-def identify(target: Target) -> ClientId:
-    """The identity of somebody whom no table shows now."""
-    kind = "mac" if isinstance(target, Mac) else "user" if isinstance(target, str) else "address"
-    return ClientId(f"{kind}:{target}")
+def meant(target: Target, client: Client | None) -> tuple[ClientId, tuple[Mac, ...], tuple[Address, ...]]:
+    """Identity, MACs and addresses of a request: what was named and nothing else.
+
+    A MAC among several of one owner means that MAC alone, an address among several of one MAC that address alone.
+    """
+    match target:
+        case Mac():
+            alone = client is not None and client.macs == (target,)
+            return ClientId(f"mac:{target}"), (target,), client.addresses if client is not None and alone else ()
+        case str():
+            identity = ClientId(f"user:{target}")
+            return (identity, client.macs, client.addresses) if client else (identity, (), ())
+        case _:
+            alone = client is not None and client.addresses == (target,)
+            identity = client.identity if client is not None and alone else ClientId(f"address:{target}")
+            return identity, client.macs if client is not None and alone else (), (target,)
 
 
 def find(attribution: Attribution, target: Target) -> Client | None:

@@ -1,5 +1,6 @@
 """The composition root: a site's files become doors to its devices and its ledger."""
 
+import atexit
 import os
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
@@ -13,11 +14,14 @@ from switchguard.core.model import Device, Enforced, Enforcer, Gap, Outcome, Pen
 from switchguard.cycle import Doors
 from switchguard.edge.apply import apply
 from switchguard.edge.gather import gather, read_enforced
+from switchguard.edge.kept import KeptSessions
 from switchguard.edge.ledger import SqlLedger
-from switchguard.edge.session import open_session
 from switchguard.edge.settings import Site, load_site
 from switchguard.edge.snapshots import load_snapshot
 from switchguard.ports import ClearsSessions, Enforces, Session
+
+KEEP_S = 150.0
+"""A resting session is closed after this long: longer than the usual poll period, shorter than an EXEC time-out."""
 
 
 def clock() -> datetime:
@@ -62,8 +66,14 @@ class Wiring:
             if isinstance(driver, Enforces)
         }
 
+    @cached_property
+    def sessions(self) -> KeptSessions:
+        kept = KeptSessions(self.site.endpoints, KEEP_S)
+        atexit.register(kept.close)
+        return kept
+
     def opens(self, device: Device) -> AbstractContextManager[Session]:
-        return open_session(device, self.site.endpoints[device.name])
+        return self.sessions.open(device)
 
     def gather(self, tables: Collection[Table]) -> Snapshot:
         return gather(self.site.devices, self.opens, tables, clock, tell=self.tell)

@@ -15,10 +15,10 @@ from hashlib import sha256
 
 from switchguard.core.model import (
     Address,
-    Client,
     ClientId,
     Decision,
     Finding,
+    Location,
     Mac,
     PastPenalty,
     Penalty,
@@ -78,29 +78,30 @@ def is_manual(verdict: Verdict) -> bool:
 
 
 def manual(
-    target: Mac | Address | str,
-    client: Client | None,
+    client: ClientId,
     penalty: Penalty,
     now: datetime,
     lasts: timedelta | None,
     reason: str,
     who: str,
     *,
+    macs: tuple[Mac, ...] = (),
+    addresses: tuple[Address, ...] = (),
     on_device: str | None = None,
     vlan: int | None = None,
     override_exemption: bool = False,
+    location: Location | None = None,
 ) -> Verdict:
-    """A person's request: for a MAC, an address, or a user by name. `client` is who that is now, if anybody.
+    """A person's request as a verdict. `lasts` None: until somebody lifts it. ValueError if `who` asks is empty.
 
-    It means what was named and nothing else: not the other MACs of a MAC's owner, not the MAC behind an address.
-    `lasts` None: until somebody lifts it. ValueError if `who` asks is empty.
+    Only the `macs` and `addresses` given, and those that `client` has, are meant: for one MAC of a user with several,
+    `client` is that MAC's identity, not the user's.
     """
     if not who:
         raise ValueError("a manual penalty needs the name of the person who asks for it")
-    identity, macs, addresses = _named(target, client)
     return Verdict(
-        id=_identify(identity, f"{MANUAL} {penalty!r} {on_device} {vlan}", now),
-        client=identity,
+        id=_identify(client, f"{MANUAL} {penalty!r} {on_device} {vlan}", now),
+        client=client,
         rule=MANUAL,
         penalty=penalty,
         since=now,
@@ -112,19 +113,8 @@ def manual(
         on_device=on_device,
         vlan=vlan,
         override_exemption=override_exemption,
+        location=location,
     )
-
-
-def _named(target: Mac | Address | str, client: Client | None) -> tuple[ClientId, tuple[Mac, ...], tuple[Address, ...]]:
-    match target:
-        case Mac():
-            alone = client is not None and client.macs == (target,)
-            return ClientId(f"mac:{target}"), (target,), client.addresses if client is not None and alone else ()
-        case str():
-            user = ClientId(f"user:{target}")
-            return (user, (), ()) if client is None else (user, client.macs, client.addresses)
-        case address:
-            return ClientId(f"address:{address}"), (), (address,)
 
 
 def offences(client: ClientId, rule: str, past: Iterable[PastPenalty], forget_after: timedelta, now: datetime) -> float:
@@ -170,13 +160,16 @@ def _sentence(finding: Finding, rule: Rule, past: Iterable[PastPenalty], now: da
         id=_identify(finding.client, rule.name, now),
         client=finding.client,
         rule=rule.name,
-        penalty=rule.sentence.penalty,
+        penalty=finding.penalty or rule.sentence.penalty,
         since=now,
-        until=None if term is None else now + term,
+        until=finding.until or (None if term is None else now + term),
         because=finding.because,
         macs=tuple(sorted(finding.macs)),
         addresses=finding.addresses,
         offence=1 + int(decayed + 0.5),
+        location=finding.location,
+        network=finding.network,
+        routine=finding.routine,
     )
 
 

@@ -370,9 +370,16 @@ class Quarantine:
 Penalty = Notify | SessionCap | RateLimit | RestrictPorts | Block | Quarantine
 
 
+Unit = Literal["", "share", "octets", "connections", "seconds"]
+"""How a finding's numbers are written; `` is a bare number."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One rule's opinion of one client in one cycle. `streak` counts consecutive cycles over the threshold."""
+    """One rule's opinion of one client in one cycle. `streak` counts consecutive cycles over the threshold.
+
+    What is no client is named likewise: `gateway:gw1`, `interface:gw1 wan0`, `network:192.0.2.0/24`.
+    """
 
     client: ClientId
     rule: str
@@ -382,6 +389,17 @@ class Finding:
     streak: int = 1
     macs: tuple[Mac, ...] = ()
     addresses: tuple[Address, ...] = ()
+    location: Location | None = None
+    unit: Unit = ""
+    """Of `value` and `threshold`."""
+    penalty: Penalty | None = None
+    """Instead of the rule's own: `Notify` for an alarm about something that is no client, a tier of a new device."""
+    until: datetime | None = None
+    """When the penalty shall end, instead of the rule's own term."""
+    network: Network | None = None
+    """Where a whole subnet is meant, and `addresses` are only those of it that were seen."""
+    routine: bool = False
+    """Nobody's fault (a limit for everybody, a tier): new ones may be many without looking like a mistake of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,6 +423,12 @@ class Verdict:
     vlan: int | None = None
     """Asked for by name (`--on`, `--vlan`), instead of located."""
     override_exemption: bool = False
+    location: Location | None = None
+    """Where the client was when it was sentenced: evidence. Where the penalty goes is decided anew by every plan."""
+    network: Network | None = None
+    """A whole subnet is meant."""
+    routine: bool = False
+    """Nobody's fault, as in Finding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -485,7 +509,8 @@ class Change:
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """Something that we declined to do. `safeguard` is a stable word for programs: exemption, infrastructure, uplink,
-    confidence, capacity, blast_radius, router, observe, gap, foreign, spread, unsupported, unlocated, paused."""
+    confidence, capacity, blast_radius, router, observe, gap, foreign, spread, unsupported, unlocated, paused; of a
+    Decision, where a breach is still too young, streak."""
 
     what: str
     why: str
@@ -611,15 +636,26 @@ class Sentence:
     """An ended penalty counts half after this long (half-life), so that escalation provably decays."""
 
 
+class RuleParams:
+    """What a kind of rule can be told beside its threshold: a frozen dataclass in the rule's own module."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One named rule of the policy. `kind` names a module in core/rules; `above` is its threshold."""
+    """One named rule of the policy. `kind` names a module in core/rules."""
 
     name: str
     kind: str
     above: float
+    """The threshold, in the unit of the kind (a factor or share 0.0-1.0, octets, connections); 0.0 where it has none."""
     for_polls: int
     sentence: Sentence
+    params: RuleParams | None = None
+    """None: the kind's defaults."""
+    networks: tuple[Network, ...] = ()
+    """Only clients with an address in one of these; empty: everybody."""
 
 
 @dataclass(frozen=True, slots=True)

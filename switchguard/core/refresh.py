@@ -1,5 +1,6 @@
-"""A new gathering laid over the last one: the newest answer of every table, because not every table is read each time."""
+"""A new gathering laid over the last one: the newest answer of every table, since not every table is read each time."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Protocol, TypeVar
 
@@ -11,7 +12,13 @@ class _OfDevice(Protocol):
     def device(self) -> str: ...
 
 
+class _OfTable(_OfDevice, Protocol):
+    @property
+    def table(self) -> Table: ...
+
+
 Row = TypeVar("Row", bound=_OfDevice)
+Note = TypeVar("Note", bound=_OfTable)
 
 
 def refresh(old: Snapshot | None, new: Snapshot) -> Snapshot:
@@ -37,6 +44,10 @@ def refresh(old: Snapshot | None, new: Snapshot) -> Snapshot:
         counters=merged("counters", old.counters, new.counters),
         links=merged("links", old.links, new.links),
         interfaces=merged("interfaces", old.interfaces, new.interfaces),
-        readings=(*(r for r in old.readings if r.device in present and (r.device, r.table) not in asked), *new.readings),
-        gaps=(*(g for g in old.gaps if g.device in present and (g.device, g.table) not in asked), *new.gaps),
+        readings=(*_of_others(old.readings, present, asked), *new.readings),
+        gaps=(*_of_others(old.gaps, present, asked), *new.gaps),
     )
+
+
+def _of_others(notes: Iterable[Note], present: set[str], asked: set[tuple[str, Table]]) -> Iterator[Note]:
+    return (note for note in notes if note.device in present and (note.device, note.table) not in asked)

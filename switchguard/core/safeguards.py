@@ -60,13 +60,24 @@ class Subject:
 
 def subject(verdict: Verdict, attribution: Attribution, held: Iterable[Slot] = ()) -> Subject:
     """The verdict's own MACs and addresses and those that its identity has now, less what is somebody else's now."""
-    clients = tuple(client for client in attribution.clients if _shares(verdict, client))
-    others = tuple(client for client in attribution.clients if client not in clients)
+    named_macs, named_addresses = _named_macs(verdict), _named_addresses(verdict)
+
+    def shares(client: Client) -> bool:
+        if verdict.client == client.identity or not named_macs.isdisjoint(client.macs):
+            return True
+        return not named_macs and not named_addresses.isdisjoint(client.addresses)
+
+    def is_it(client: Client) -> bool:
+        """The verdict's own client, not merely a person who also has one of its MACs."""
+        return verdict.client == client.identity or (bool(client.macs) and named_macs.issuperset(client.macs))
+
+    clients = tuple(client for client in attribution.clients if shares(client))
+    others = tuple(client for client in attribution.clients if not shares(client))
     taken = {address for client in others for address in client.addresses}
     taken_macs = {mac for client in others for mac in client.macs}
-    same = [client for client in clients if _is(verdict, client)]
-    macs = {*_named_macs(verdict), *(mac for it in same if it.identity == verdict.client for mac in it.macs)}
-    addresses = {*_named_addresses(verdict), *(address for client in same for address in client.addresses)} - taken
+    same = [client for client in clients if is_it(client)]
+    macs = named_macs.union(*(client.macs for client in same if client.identity == verdict.client))
+    addresses = named_addresses.union(*(client.addresses for client in same)) - taken
     slots = tuple(held)
     held_macs = {slot.station.mac for slot in slots if slot.station.mac is not None} - taken_macs
     held_addresses = {slot.address for slot in slots if slot.address is not None} - taken
@@ -209,18 +220,6 @@ def too_many_on(device: str, penalties: int, limits: Safeguards) -> Objection | 
     if penalties <= limits.per_device:
         return None
     return Objection("blast_radius", f"{device} would hold {penalties} penalties, more than {limits.per_device}")
-
-
-def _shares(verdict: Verdict, client: Client) -> bool:
-    macs, addresses = _named_macs(verdict), _named_addresses(verdict)
-    if verdict.client == client.identity or not macs.isdisjoint(client.macs):
-        return True
-    return not macs and not addresses.isdisjoint(client.addresses)
-
-
-def _is(verdict: Verdict, client: Client) -> bool:
-    """The client is the verdict's, not merely a person who also has one of its MACs."""
-    return verdict.client == client.identity or (bool(client.macs) and _named_macs(verdict).issuperset(client.macs))
 
 
 def _named_macs(verdict: Verdict) -> set[Mac]:

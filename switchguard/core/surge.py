@@ -5,7 +5,7 @@ from switchguard.core.model import NatSize
 LEAST_JUMP = 200
 """Entries. A page with many pictures opens dozens of sessions; nobody needs hundreds at once (seeds T5)."""
 JUMP_SHARE = 0.02
-"""Of the table: on a gateway with 50,000 translations one swarm is 3 %, ten seconds of ordinary coming and going less."""
+"""Of the table: on a gateway with 50,000 translations a swarm is 3 %, ordinary coming and going in 10 s less."""
 HIGH_MARK = 0.80
 """Of the ceiling: from here on every size poll pulls the table, before new sessions are refused."""
 

@@ -134,7 +134,8 @@ def _unfit(slot: Slot, whom: Subject, situation: Situation) -> Objection | None:
 def _on_somebody_else(slot: Slot, whom: Subject, situation: Situation) -> Objection | None:
     attribution, port = situation.attribution, slot.station.port
     for client in attribution.clients:
-        if client not in whom.clients and (slot.address in client.addresses or slot.station.mac in client.macs):
+        taken = slot.address in client.addresses or slot.station.mac in client.macs
+        if taken and client not in whom.clients:
             return Objection("spread", f"{slot.address or slot.station.mac} is {client.identity}'s now")
     if port is None:
         return None

@@ -9,8 +9,9 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Generic, Protocol, TypeVar
 
 from switchguard.core.model import Device
+from switchguard.edge.netlink_local import LocalNetlink
 from switchguard.edge.session_local import LocalShell
-from switchguard.edge.session_napalm import Napalm, has_candidates
+from switchguard.edge.session_napalm import Napalm, has_candidates, speaks_eapi
 from switchguard.edge.session_netmiko import PATIENCE, Cli, Shell, has_shell
 from switchguard.edge.session_snmp import SnmpClient, lacking
 from switchguard.errors import (
@@ -30,7 +31,7 @@ _LOOPBACK = "127.0.0.1"
 @contextmanager
 def open_session(device: Device, endpoint: Endpoint) -> Iterator[Session]:
     """Nothing is sent before it is asked for; everything is closed at the end, whatever happened."""
-    session = _Session(device, endpoint)
+    session = DeviceSession(device, endpoint)
     try:
         yield session
     finally:
@@ -39,6 +40,9 @@ def open_session(device: Device, endpoint: Endpoint) -> Iterator[Session]:
 
 class _Closes(Protocol):
     def close(self) -> None: ...
+
+    @property
+    def alive(self) -> bool: ...
 
 
 class _Shell(_Closes, Protocol):
@@ -68,6 +72,11 @@ class _Lazy(Generic[_T]):
             self._lost = error
             raise
 
+    @property
+    def fit(self) -> bool:
+        """Not lost, and as far as this end can tell still connected; or not opened yet."""
+        return self._lost is None and (self._open is None or self._open.alive)
+
     def close(self) -> None:
         """A connection that does not even close properly is gone all the same."""
         if self._open is not None:
@@ -76,7 +85,7 @@ class _Lazy(Generic[_T]):
             self._open = None
 
 
-class _Session:
+class DeviceSession:
     def __init__(self, device: Device, endpoint: Endpoint) -> None:
         self._device, self._endpoint = device, endpoint
         self._local = endpoint.host == "local"
@@ -95,6 +104,9 @@ class _Session:
     def ask(self, command: str) -> str:
         if self._has_shell:
             return b"".join(self.stream(command)).decode(errors="replace")
+        if speaks_eapi(self._device.platform, self._endpoint):
+            with self._napalm.use() as napalm:
+                return napalm.ask(command)
         with self._cli.use() as cli:
             return cli.ask(command)
 
@@ -126,6 +138,22 @@ class _Session:
     def candidate(self, lines: Sequence[str]) -> AbstractContextManager[Candidate]:
         return self._candidate(lines)
 
+    def netlink(self, request: bytes) -> Iterator[bytes]:
+        return self._kernel().ask(request)
+
+    def netlink_news(self, groups: Sequence[int], tick_s: float) -> Iterator[bytes]:
+        return self._kernel().news(groups, tick_s)
+
+    def _kernel(self) -> LocalNetlink:
+        self._require("netlink")
+        return LocalNetlink(self._device.name, PATIENCE * self._endpoint.timeout_s)
+
+    def rest(self) -> bool:
+        """Between two uses: whether the session may be used again. NAPALM is closed, since on IOS it leaves a line of
+        its own in the running configuration for as long as it is open."""
+        self._napalm.close()
+        return all(transport.fit for transport in (self._napalm, self._cli, self._shell))
+
     def close(self) -> None:
         for transport in (self._napalm, self._cli, self._shell):
             transport.close()
@@ -151,6 +179,8 @@ class _Session:
                 return "the site gives no SNMP access" if endpoint.snmp is None else lacking(endpoint.snmp)
             case "candidate" if self._local or not has_candidates(self._device.platform):
                 return f"NAPALM makes no candidates for {self._device.platform}"
+            case "netlink":
+                return "" if self._local else "the kernel that we run on is not this device's"
             case "cli" if self._local:
                 return ""
         if not endpoint.username:

@@ -50,6 +50,10 @@ class LocalShell:
             if status:
                 raise CommandRefused(self._device, command, _complaint(complaints, status))
 
+    @property
+    def alive(self) -> bool:
+        return True
+
     def close(self) -> None:
         """Nothing stays open between two commands."""
 

@@ -16,6 +16,7 @@ import http.client
 import io
 import logging
 import re
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -48,6 +49,11 @@ logging.getLogger("pyeapi").setLevel(logging.CRITICAL)
 
 def has_candidates(platform: str) -> bool:
     return platform in _DRIVERS
+
+
+def speaks_eapi(platform: str, endpoint: Endpoint) -> bool:
+    """Whether NAPALM reaches the device by eAPI. Commands then go the same way: SSH need not be open."""
+    return _DRIVERS.get(platform) == "eos" and endpoint.napalm_options.get("transport") != "ssh"
 
 
 class Napalm:
@@ -86,6 +92,15 @@ class Napalm:
             raise
         loaded.discard()
 
+    def ask(self, command: str) -> str:
+        """One exec command over eAPI (`speaks_eapi`). CommandRefused in the device's words."""
+        with self._translated(command):
+            return str(self._driver.device.run_commands([command], encoding="text")[0]["output"])
+
+    @property
+    def alive(self) -> bool:
+        return not self._lost
+
     def close(self) -> None:
         """On IOS this takes back NAPALM's `file prompt quiet`; if the connection was lost, that line stays."""
         with self._translated("logout"):
@@ -96,8 +111,12 @@ class Napalm:
                 self._driver.device.disconnect()
 
     def load(self, text: str) -> None:
-        with self._translated("loading the candidate"):
-            self._driver.load_merge_candidate(config=text)
+        """From a file of ours: NAPALM leaves its own behind in /tmp when the transfer fails."""
+        with tempfile.NamedTemporaryFile("w", prefix="candidate-") as file:
+            file.write(text)
+            file.flush()
+            with self._translated("loading the candidate"):
+                self._driver.load_merge_candidate(filename=file.name)
 
     def compare(self) -> str:
         with self._translated("comparing the candidate"):

@@ -111,6 +111,11 @@ class Cli:
             except ValueError as error:
                 raise CommandRefused(self._device, "configure terminal", f"{error}; enable password?") from error
 
+    @property
+    def alive(self) -> bool:
+        line = self._connection.remote_conn
+        return isinstance(line, paramiko.Channel) and not line.closed and line.get_transport().is_active()
+
     def close(self) -> None:
         self._connection.read_timeout_override = 1.0
         self._connection.disconnect()
@@ -216,7 +221,12 @@ class Shell:
             channel.status_event.wait(_SILENCE * self._endpoint.timeout_s)
             while channel.recv_stderr_ready():
                 complaint += channel.recv_stderr(_CHUNK)
-        self._check(command, channel.exit_status, complaint[:_COMPLAINT].decode(errors="replace"))
+        self._check(command, channel, complaint[:_COMPLAINT].decode(errors="replace").strip())
+
+    @property
+    def alive(self) -> bool:
+        transport = self._client.get_transport()
+        return transport is not None and transport.is_active()
 
     def close(self) -> None:
         self._client.close()
@@ -233,18 +243,19 @@ class Shell:
         finally:
             channel.close()
 
-    def _check(self, command: str, status: int, complaint: str) -> None:
-        transport = self._client.get_transport()
-        if status == -1 and (transport is None or not transport.is_active()):
+    def _check(self, command: str, channel: paramiko.Channel, complaint: str) -> None:
+        """A command that was killed has no exit status either, but its output ends properly."""
+        status = channel.exit_status
+        if status == -1 and not channel.eof_received:
             raise Unreachable(self._device, f"the connection was lost in the middle of {command!r}")
         if status:
             ended = "it was killed" if status == -1 else f"exit status {status}"
-            raise CommandRefused(self._device, command, complaint.strip() or ended)
+            raise CommandRefused(self._device, command, complaint or ended)
 
 
 def _with_system_path(command: str) -> str:
     """Exec channels get no login PATH. Through `env` and `sh`, since the user's own shell may be anything."""
-    return f'env PATH="{SYSTEM_PATH}:$PATH" LC_ALL=C /bin/sh -c {shlex.quote(command)}'
+    return f'exec env PATH="{SYSTEM_PATH}:$PATH" LC_ALL=C /bin/sh -c {shlex.quote(command)}'
 
 
 # --- credentials and host keys ---------------------------------------------------------------------------------------

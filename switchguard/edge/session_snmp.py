@@ -363,13 +363,12 @@ class _Pysnmp:
         self._engine = hlapi.SnmpEngine()
         self._credentials = _credentials(key)
         self._turns = asyncio.Semaphore(_OUTSTANDING)
+        self._targets: dict[tuple[tuple[str, int], float], Any] = {}
         _open.add(self)
 
     async def exchange(self, address: tuple[str, int], request: _Request, wait_s: float) -> _Reply:
         """One request, one answer. Raises _Silence, _Denied or PySnmpError."""
-        kind = hlapi.Udp6TransportTarget if ":" in address[0] else hlapi.UdpTransportTarget
-        target = await kind.create(address, timeout=wait_s, retries=0)
-        peer = (self._engine, self._credentials, target, hlapi.ContextData())
+        peer = (self._engine, self._credentials, await self._target(address, wait_s), hlapi.ContextData())
         objects = [hlapi.ObjectType(hlapi.ObjectIdentity(oid)) for oid in request.oids]
         async with self._turns:
             if request.repetitions:
@@ -377,13 +376,22 @@ class _Pysnmp:
             else:
                 answer = hlapi.get_cmd(*peer, *objects, lookupMib=False)
             try:
-                indication, status, index, rows = await asyncio.wait_for(answer, wait_s + 1)
+                # Not wait_for: until Python 3.12 it can swallow the cancellation by an outer timeout.
+                async with asyncio.timeout(wait_s + 1):
+                    indication, status, index, rows = await answer
             except TimeoutError as error:
                 raise _Silence from error
         _raise_for(indication)
         if int(status):
             return _Reply((), str(status.prettyPrint()), int(index))
         return _Reply(tuple((tuple(oid), _value(value)) for oid, value in rows))
+
+    async def _target(self, address: tuple[str, int], wait_s: float) -> Any:
+        """Kept, because pysnmp resolves even a number in a thread."""
+        if (address, wait_s) not in self._targets:
+            kind = hlapi.Udp6TransportTarget if ":" in address[0] else hlapi.UdpTransportTarget
+            self._targets[address, wait_s] = await kind.create(address, timeout=wait_s, retries=0)
+        return self._targets[address, wait_s]
 
     def close(self) -> None:
         _open.discard(self)

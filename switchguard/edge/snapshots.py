@@ -77,7 +77,8 @@ def save_snapshot(path: Path, snapshot: Snapshot) -> None:
     document = {"schema": SCHEMA, "snapshot": _encoder(Snapshot)(snapshot)}
     octets = json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
     try:
-        _replace(path, gzip.compress(octets, compresslevel=5) if path.suffix == ".gz" else octets)
+        write = _replace if path.is_file() or not path.exists() else Path.write_bytes  # never replace /dev/null
+        write(path, gzip.compress(octets, compresslevel=5) if path.suffix == ".gz" else octets)
     except OSError as error:
         raise SnapshotError(f"{path}: cannot be written: {error.strerror}") from error
 

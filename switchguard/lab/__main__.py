@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from switchguard.errors import LabError
 from switchguard.lab import services, site, wires
+from switchguard.lab.control import Lab
 from switchguard.lab.enter import LAB_DIR, furnish, hang_on_lifeline
 from switchguard.lab.topology import LAB
 
@@ -28,12 +29,13 @@ Ctrl-C ends it and everything in it."""
 
 
 def build() -> list[services.Running]:
-    """The whole lab, answering. LabError says what could not be had."""
+    """The whole lab, answering, every client known to the tables. LabError says what could not be had."""
     furnish()
     os.environ["SWITCHGUARD_LAB"] = str(LAB_DIR)
     wires.lay(LAB)
     running = services.start_all(LAB)
     os.environ["SWITCHGUARD_SITE"] = str(site.write(LAB))
+    Lab.current().greet()
     return running
 
 

@@ -5,8 +5,8 @@ A client starts a swarm; the running service finds it, shows the switch's own di
 table collapses; nobody else notices; it comes back with another MAC and is found again; its time runs out.
 """
 
-import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from switchguard import plugins
+from switchguard.core.explain import location_sentence
 from switchguard.core.model import Device, Mac, Role
 from switchguard.core.rules.naughty_factor import factor
 from switchguard.edge.ledger import Event, PenaltyRecord, SqlLedger
@@ -133,11 +134,25 @@ class Demo:
             raise LabError("the verdict was gone as soon as it was there")
         self.evening.detected = True
         self.evening.client_mac = str(record.verdict.macs[0])
+        self.evening.location = self.where(record)
         self.evening.factor = round(watch.value, 3)
         self.evening.sessions_before = watch.most
         self.evening.seconds["swarm_to_detected"] = round(watch.over_at - began, 2)
         self.say(f"factor {watch.value:.2f} after {watch.over_at - began:.1f} s: {record.verdict.because}")
         return traffic, watch.over_at
+
+    def where(self, record: PenaltyRecord) -> dict[str, object]:
+        """Where switchguard found the client; LabError if that is not where the lab plugged it in."""
+        found = record.verdict.location
+        if found is None:
+            raise LabError("the client was sentenced without having been located")
+        self.say(f"found on {location_sentence(found)}")
+        place: dict[str, object] = {"device": found.device, "port": found.station.port, "vlan": found.station.vlan}
+        switch, port = self.lab.topology.access_of(OFFENDER)
+        truth = {"device": switch.name, "port": port.short, "vlan": port.access_vlan}
+        if place != truth:
+            raise LabError(f"switchguard found the client at {place}, but it is at {truth}")
+        return place
 
     def the_cut(self, pulse: Pulse, over: float) -> float:
         client = self.lab.client(OFFENDER)
@@ -153,14 +168,7 @@ class Demo:
         self.title(f"The block, as {switch} itself shows the difference (diff: {diff['source']})")
         self.tell("diff", diff["text"].rstrip())
         self.say(f"first lost ping {cut_at - over:.1f} s after the factor passed {self.threshold}")
-        self.locate(client.mac)
         return cut_at
-
-    def locate(self, mac: str) -> None:
-        """Where switchguard says the client is, against where the lab plugged it in."""
-        found = json.loads(self.switchguard("locate", mac, "--json"))["location"]
-        self.evening.location = {key: found[key] for key in ("device", "port", "vlan")} if found else {}
-        self.command("locate", mac)
 
     def the_table(self, traffic: Traffic) -> None:
         time.sleep(SETTLE_S)
@@ -296,8 +304,7 @@ def quick_site() -> Path:
     """The lab's own site with a policy for people who watch: polls every second, penalties of seconds."""
     site = Path(os.environ["SWITCHGUARD_SITE"])
     policy = site / "switchguard.yaml"
-    text = policy.read_text()
-    text = text.replace("lasts: 2h, escalate: 2, at_most: 2d", f"lasts: {LASTS_S}s")
-    text = text.replace("nat_size: 2s, nat: 2s", "nat_size: 1s, nat: 1s")
+    text = re.sub(r"penalty: {.*}", f"penalty: {{block: mac, lasts: {LASTS_S}s}}", policy.read_text())
+    text = re.sub(r"poll: {.*}", "poll: {nat_size: 1s, nat: 1s, tables: 5s}", text)
     policy.write_text(text)
     return site

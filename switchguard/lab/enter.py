@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from switchguard.errors import LabError
-from switchguard.lab.kernel import NAMED
+from switchguard.lab.kernel import CAP_SYS_ADMIN, NAMED, effective_capabilities
 from switchguard.lab.topology import USERNAME
 
 LAB_DIR = Path("/run/lab")
@@ -36,7 +36,6 @@ PACKAGES: Mapping[str, str] = {
     "nft": "nftables",
     "conntrack": "conntrack",
     "ethtool": "ethtool",
-    "iperf3": "iperf3",
     "snmpd": "snmpd",
     "snmpset": "snmp",
     "sshd": "openssh-server",
@@ -109,7 +108,7 @@ def check_namespaces() -> None:
 
 def _unshare() -> list[str]:
     """Users keep their own uid and all capabilities: as uid 0 of a user namespace sshd's setgroups(2) would fail."""
-    as_user = [] if os.geteuid() == 0 else ["-U", "--map-current-user", "--keep-caps"]
+    as_user = [] if CAP_SYS_ADMIN in effective_capabilities() else ["-U", "--map-current-user", "--keep-caps"]
     return ["unshare", *as_user, "-nmpuf", "--kill-child", "--mount-proc"]
 
 

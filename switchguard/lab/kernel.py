@@ -12,6 +12,9 @@ CLONE_NEW = {"user": 0x1000_0000, "mnt": 0x0002_0000, "net": 0x4000_0000, "uts":
 NAMED = Path("/run/netns")
 """Where `ip netns` keeps the network namespaces that have a name."""
 
+CAP_SYS_ADMIN = 21
+"""Makes namespaces and mounts (capabilities(7))."""
+
 _CAPABILITY_VERSION_3 = 0x2008_0522
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 47, 2
 
@@ -24,6 +27,13 @@ class _CapabilityHeader(ctypes.Structure):
 
 class _CapabilityWord(ctypes.Structure):
     _fields_ = (("effective", ctypes.c_uint32), ("permitted", ctypes.c_uint32), ("inheritable", ctypes.c_uint32))
+
+
+def effective_capabilities() -> frozenset[int]:
+    """What this process may do now, in its own user namespace (proc(5), CapEff)."""
+    status = Path("/proc/self/status").read_text().splitlines()
+    bits = int(next(line for line in status if line.startswith("CapEff:")).split()[1], 16)
+    return frozenset(number for number in range(bits.bit_length()) if bits >> number & 1)
 
 
 def setns(fd: int, kinds: int) -> None:

@@ -1,39 +1,47 @@
 """What a lab switch tells over SNMP: its interfaces, forwarding table, VLANs and neighbours, as a `pass_persist` agent.
 
-snmpd starts it in the switch's namespace and asks line by line (snmpd.conf(5), PASS_PERSIST). IF-MIB (RFC 2863),
+snmpd starts it in the device's namespace and asks line by line (snmpd.conf(5), PASS_PERSIST). IF-MIB (RFC 2863),
 BRIDGE-MIB (RFC 4188), Q-BRIDGE-MIB (RFC 4363) and LLDP-MIB (IEEE 802.1AB) with the numbers that trip people up: the
 bridge port is not the ifIndex, and on one switch the filtering database is not the VLAN.
 """
 
 import argparse
+import json
+import subprocess
 import sys
 import time
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from typing import Any, TextIO
 
-from switchguard.lab.plane import FdbRow, Plane, link_states, open_plane
+from switchguard.lab.plane import FdbRow, link_states, open_plane
 from switchguard.lab.topology import LAB, VLANS, Port, Switch
 
 Oid = tuple[int, ...]
+Links = Mapping[str, Mapping[str, Any]]
+"""Of plane.link_states."""
+ArpRow = tuple[IPv4Address, str]
 
 MEMORY_S = 0.3
 """A walk sees one moment; the next walk sees the next."""
 
 _INTERFACES: Oid = (1, 3, 6, 1, 2, 1, 2)
 _IF_X: Oid = (1, 3, 6, 1, 2, 1, 31, 1, 1, 1)
+_IP: Oid = (1, 3, 6, 1, 2, 1, 4)
 _BRIDGE: Oid = (1, 3, 6, 1, 2, 1, 17)
 _Q_BRIDGE: Oid = (*_BRIDGE, 7, 1)
 _LLDP: Oid = (1, 0, 8802, 1, 1, 2, 1)
 
 _ETHERNET = 6
 _LEARNED, _SELF = 3, 4
+_DYNAMIC, _REACHABLE = 3, 1
 _MAC_ADDRESS, _INTERFACE_NAME = 4, 5
 _BRIDGE_BIT, _ROUTER_BIT, _TELEPHONE_BIT = 0x20, 0x08, 0x04
 """LldpSystemCapabilitiesMap is BITS: bit 0 is the highest one of the first octet."""
 
-_MANAGEMENT = {"eos": (999_001, "Ma1", "Management1"), "ios": (1, "Fa0", "FastEthernet0")}
+_MANAGEMENT = {"eos": (999_001, "Management1", "Management1"), "ios": (1, "Fa0", "FastEthernet0")}
 """ifIndex, ifName and ifDescr of the management port."""
 
 
@@ -55,10 +63,28 @@ class _Interface:
     link: Mapping[str, Any]
 
 
-def rows(switch: Switch, fdb: Iterable[FdbRow], links: Mapping[str, Mapping[str, Any]]) -> list[Row]:
-    """Everything the switch tells at this moment, in the order of the OIDs."""
-    found = [*_interfaces(switch, links), *_bridge(switch), *_forwarding(switch, fdb), *_vlans(switch), *_lldp(switch)]
-    return sorted(found, key=lambda row: row.oid)
+def switch_rows(switch: Switch, fdb: Iterable[FdbRow], links: Links, neighbors: Iterable[ArpRow]) -> Iterator[Row]:
+    """Everything that a switch tells at this moment."""
+    yield from _interfaces(switch, links)
+    yield from _arp(_MANAGEMENT[switch.front_end][0], neighbors)
+    yield from _bridge(switch)
+    yield from _forwarding(switch, fdb)
+    yield from _vlans(switch)
+    yield from _lldp(_Cable(port.number, port.short, port.long, _neighbor(switch, port)) for port in switch.ports)
+
+
+def gateway_rows() -> Iterator[Row]:
+    """What an LLDP daemon on the gateway would tell; everything else snmpd knows itself."""
+    core = LAB.switches[0]
+    ports = [port for port in core.ports if port.peer == LAB.gateway.name]
+    for number, port in enumerate(ports, start=1):
+        there = _Neighbor(_mac(core.bridge_mac), port.short, core.name, core.description, _BRIDGE_BIT)
+        yield from _lldp([_Cable(number, port.peer_interface, port.peer_interface, there)])
+
+
+def neighbors_in(namespace_output: str) -> list[ArpRow]:
+    """(address, MAC) of `ip -j neigh`; entries without a MAC are no rows of the MIB."""
+    return [(IPv4Address(row["dst"]), row["lladdr"]) for row in json.loads(namespace_output) if "lladdr" in row]
 
 
 def _number(oid: Oid, value: int, kind: str = "integer") -> Row:
@@ -80,7 +106,7 @@ def _mac(text: str) -> bytes:
 # --- IF-MIB ----------------------------------------------------------------------------------------------------------
 
 
-def _interfaces(switch: Switch, links: Mapping[str, Mapping[str, Any]]) -> Iterator[Row]:
+def _interfaces(switch: Switch, links: Links) -> Iterator[Row]:
     ports = [_Interface(port.if_index, port.short, port.long, port.alias, links[port.name]) for port in switch.ports]
     interfaces = [*ports, _Interface(*_MANAGEMENT[switch.front_end], "management", links["mgmt0"])]
     yield _number((*_INTERFACES, 1, 0), len(interfaces))
@@ -111,6 +137,19 @@ def _if_x_table(interface: _Interface) -> Iterator[Row]:
     yield _number((*_IF_X, 15, index), 1000, "gauge")
     yield _text((*_IF_X, 18, index), interface.alias)
     yield _number((*_IF_X, 19, index), 0, "timeticks")
+
+
+def _arp(interface: int, neighbors: Iterable[ArpRow]) -> Iterator[Row]:
+    """ipNetToMediaTable and ipNetToPhysicalTable (RFC 4293): on a switch, who talks to its management address."""
+    for address, mac in neighbors:
+        old, new = (interface, *address.packed), (interface, 1, 4, *address.packed)
+        yield _number((*_IP, 22, 1, 1, *old), interface)
+        yield _octets((*_IP, 22, 1, 2, *old), _mac(mac))
+        yield Row((*_IP, 22, 1, 3, *old), "ipaddress", str(address))
+        yield _number((*_IP, 22, 1, 4, *old), _DYNAMIC)
+        yield _octets((*_IP, 35, 1, 4, *new), _mac(mac))
+        yield _number((*_IP, 35, 1, 6, *new), _DYNAMIC)
+        yield _number((*_IP, 35, 1, 7, *new), _REACHABLE)
 
 
 # --- BRIDGE-MIB and Q-BRIDGE-MIB -------------------------------------------------------------------------------------
@@ -164,20 +203,29 @@ class _Neighbor:
     capabilities: int
 
 
-def _lldp(switch: Switch) -> Iterator[Row]:
+@dataclass(frozen=True, slots=True)
+class _Cable:
+    """One local port and who is at the other end."""
+
+    number: int
+    port: str
+    description: str
+    neighbor: _Neighbor | None
+
+
+def _lldp(cables: Iterable[_Cable]) -> Iterator[Row]:
     """lldpLocPortNum is the bridge port here, as the standard wants it, and not the ifIndex."""
-    for port in switch.ports:
+    for cable in cables:
         entry = (*_LLDP, 3, 7, 1)
-        yield _number((*entry, 2, port.number), _INTERFACE_NAME)
-        yield _text((*entry, 3, port.number), port.short)
-        yield _text((*entry, 4, port.number), port.long)
-        neighbor = _neighbor(switch, port)
-        if neighbor:
-            yield from _remote(port, neighbor)
+        yield _number((*entry, 2, cable.number), _INTERFACE_NAME)
+        yield _text((*entry, 3, cable.number), cable.port)
+        yield _text((*entry, 4, cable.number), cable.description)
+        if cable.neighbor:
+            yield from _remote(cable.number, cable.neighbor)
 
 
-def _remote(port: Port, neighbor: _Neighbor) -> Iterator[Row]:
-    entry, index = (*_LLDP, 4, 1, 1), (0, port.number, 1)
+def _remote(number: int, neighbor: _Neighbor) -> Iterator[Row]:
+    entry, index = (*_LLDP, 4, 1, 1), (0, number, 1)
     capabilities = bytes((neighbor.capabilities, 0))
     yield _number((*entry, 4, *index), _MAC_ADDRESS)
     yield _octets((*entry, 5, *index), neighbor.chassis)
@@ -209,29 +257,28 @@ def _neighbor(switch: Switch, port: Port) -> _Neighbor | None:
 
 
 class Agent:
-    """Answers for one switch, from a picture of it that is at most MEMORY_S old."""
+    """Answers from a picture that is at most MEMORY_S old. `look` takes a new one; its rows may come in any order."""
 
-    def __init__(self, switch: Switch, plane: Plane) -> None:
-        self._switch, self._plane = switch, plane
+    def __init__(self, look: Callable[[], Iterable[Row]]) -> None:
+        self._look = look
         self._taken = float("-inf")
         self._oids: list[Oid] = []
         self._rows: dict[Oid, Row] = {}
 
     def get(self, oid: Oid) -> Row | None:
-        self._look()
+        self._refresh()
         return self._rows.get(oid)
 
     def next_after(self, oid: Oid) -> Row | None:
-        self._look()
+        self._refresh()
         place = bisect_right(self._oids, oid)
         return self._rows[self._oids[place]] if place < len(self._oids) else None
 
-    def _look(self) -> None:
+    def _refresh(self) -> None:
         if time.monotonic() - self._taken < MEMORY_S:
             return
-        found = rows(self._switch, self._plane.fdb(), link_states())
-        self._oids = [row.oid for row in found]
-        self._rows = {row.oid: row for row in found}
+        self._rows = {row.oid: row for row in self._look()}
+        self._oids = sorted(self._rows)
         self._taken = time.monotonic()
 
 
@@ -261,11 +308,22 @@ def _oid(text: str) -> Oid:
     return tuple(int(part) for part in text.strip().strip(".").split(".") if part)
 
 
+def _look_at(device: str) -> Callable[[], Iterable[Row]]:
+    if device == LAB.gateway.name:
+        return gateway_rows
+    switch, plane = LAB.switch(device), open_plane(device)
+
+    def look() -> Iterable[Row]:
+        told = subprocess.run(["ip", "-j", "neigh", "show", "dev", "mgmt0"], capture_output=True, text=True, check=True)
+        return switch_rows(switch, plane.fdb(), link_states(), neighbors_in(told.stdout))
+
+    return look
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="switchguard.lab.mib", description=__doc__)
-    parser.add_argument("--switch", required=True, choices=[switch.name for switch in LAB.switches])
-    name = parser.parse_args().switch
-    serve(Agent(LAB.switch(name), open_plane(name)), sys.stdin, sys.stdout)
+    parser.add_argument("--device", required=True, choices=list(LAB.managed))
+    serve(Agent(_look_at(parser.parse_args().device)), sys.stdin, sys.stdout)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ class PortRow:
     name: str
     """As the kernel calls it: Gi0_1, Et3."""
     short: str
-    """As the vendor abbreviates it, and ifName tells it: Gi0/1, Et3."""
+    """As ifName tells it: Gi0/1 on IOS; EOS abbreviates nothing there, Ethernet3."""
     long: str
     """As the vendor writes it in a configuration: GigabitEthernet0/1, Ethernet3."""
     if_index: int
@@ -77,8 +77,9 @@ class Plane:
         """What the switch has learnt and not forgotten, sorted by VLAN and MAC."""
         names = {str(port.number): port.name for port in self._switch.ports}
         rows = (line.split() for line in self._appctl("fdb/show", BRIDGE).splitlines()[1:])
+        learnt = (row for row in rows if row[0] in names and row[3] != "static")
         return sorted(
-            (FdbRow(mac, int(vlan), names[port], int(age)) for port, vlan, mac, age in rows if port in names),
+            (FdbRow(mac, int(vlan), names[port], int(age)) for port, vlan, mac, age in learnt),
             key=lambda row: (row.vlan, row.mac),
         )
 

@@ -180,20 +180,19 @@ def _sshd(gateway: Gateway) -> Service:
 
 
 def _gateway_snmpd(gateway: Gateway) -> Service:
-    conf = _snmpd_conf(gateway.name, gateway.management, "Linux gw, the lab's gateway")
+    conf = _snmpd_conf(gateway.name, gateway.management, "Linux gw, the lab's gateway", ".1.0.8802")
     return _snmpd(gateway.name, gateway.management, conf)
 
 
 def _switch_snmpd(switch: Switch) -> Service:
     """The interface and bridge tables are the vendor's, so snmpd's own view of the kernel is switched off."""
-    conf = _snmpd_conf(switch.name, switch.management, switch.description)
-    for subtree in (".1.3.6.1.2.1", ".1.0.8802"):
-        conf += f"pass_persist {subtree} {sys.executable} -m switchguard.lab.mib --switch {switch.name}\n"
+    conf = _snmpd_conf(switch.name, switch.management, switch.description, ".1.3.6.1.2.1", ".1.0.8802")
     return _snmpd(switch.name, switch.management, conf, "-I", f"-{','.join(_KERNEL_TABLES)}")
 
 
-def _snmpd_conf(name: str, address: IPv4Address, description: str) -> str:
-    return SNMPD_CONF.format(
+def _snmpd_conf(name: str, address: IPv4Address, description: str, *ours: str) -> str:
+    """`ours` are the subtrees that lab/mib.py answers, where snmpd has nothing of its own."""
+    conf = SNMPD_CONF.format(
         name=name,
         address=address,
         description=description,
@@ -204,6 +203,8 @@ def _snmpd_conf(name: str, address: IPv4Address, description: str) -> str:
         auth_key=SNMP_AUTH_KEY,
         priv_key=SNMP_PRIV_KEY,
     )
+    agent = f"{sys.executable} -m switchguard.lab.mib --device {name}"
+    return conf + "".join(f"pass_persist {subtree} {agent}\n" for subtree in ours)
 
 
 def _snmpd(name: str, address: IPv4Address, text: str, *options: str) -> Service:

@@ -44,6 +44,7 @@ class Port:
     number: int
     name: str
     short: str
+    """ifName: Gi0/1 on IOS; EOS abbreviates nothing there, Ethernet3."""
     long: str
     if_index: int
     mac: str
@@ -172,7 +173,7 @@ def client(number: int) -> Client:
 def _core(gateway: str) -> Switch:
     def port(n: int, peer: str, interface: str, access_vlan: int | None = None) -> Port:
         mac = f"02:5a:00:0a:00:{n:02x}"
-        return Port(n, f"Et{n}", f"Et{n}", f"Ethernet{n}", 1000 + n, mac, peer, interface, access_vlan)
+        return Port(n, f"Et{n}", f"Ethernet{n}", f"Ethernet{n}", 1000 + n, mac, peer, interface, access_vlan)
 
     return Switch(
         name="core",

@@ -6,11 +6,12 @@ from math import prod
 from pathlib import Path
 
 import pytest
-from builders import arp, network, seen_on, swarm, usage
+from builders import NOON, arp, network, seen_on, swarm, usage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from switchguard.core.attribute import attribute
+from switchguard.core.evidence import Evidence
 from switchguard.core.model import Block, ClientId, Finding, NatUsage, Rule, Sentence
 from switchguard.core.rules.naughty_factor import KIND, factor, judge
 
@@ -277,7 +278,8 @@ def test_an_estimate_of_hosts_above_the_sessions_is_not_repeated() -> None:
 
 def test_the_rule_finds_who_is_above_the_threshold_and_nobody_else() -> None:
     rows = (*seen_on("sw1", 7), *seen_on("sw1", 8))
-    found = judge(attribute(network([swarm(7), usage(8)], [arp(7), arp(8)], rows)), RULE, {})
+    seen = attribute(network([swarm(7), usage(8)], [arp(7), arp(8)], rows))
+    found = judge(Evidence(seen, NOON), RULE)
     rated = factor(swarm(7))
     assert found == (
         Finding(
@@ -289,6 +291,7 @@ def test_the_rule_finds_who_is_above_the_threshold_and_nobody_else() -> None:
             1,
             (arp(7).mac,),
             (arp(7).address,),
+            seen.clients[0].location,
         ),
     )
 
@@ -296,10 +299,10 @@ def test_the_rule_finds_who_is_above_the_threshold_and_nobody_else() -> None:
 def test_exactly_the_threshold_is_not_above_it() -> None:
     value = factor(swarm(7)).value
     found = attribute(network([swarm(7)], [arp(7)]))
-    assert judge(found, replace(RULE, above=value), {}) == ()
+    assert judge(Evidence(found, NOON), replace(RULE, above=value)) == ()
 
 
 def test_consecutive_breaches_are_counted_per_rule_and_client() -> None:
     found = attribute(network([swarm(7)], [arp(7)]))
     streaks = {("swarm", "mac:02:00:00:00:00:07"): 2, ("other", "mac:02:00:00:00:00:07"): 9}
-    assert [finding.streak for finding in judge(found, RULE, streaks)] == [3]
+    assert [finding.streak for finding in judge(Evidence(found, NOON, streaks), RULE)] == [3]

@@ -3,10 +3,11 @@
 from ipaddress import ip_address
 
 import pytest
-from builders import arp, mac, network, seen_on, swarm, usage
+from builders import NOON, arp, mac, network, seen_on, swarm, usage
 
 from switchguard.core.attribute import attribute
-from switchguard.core.model import Block, ClientId, Finding, Gap, Neighbor, Rule, Sentence
+from switchguard.core.evidence import Evidence, Streaks
+from switchguard.core.model import Attribution, Block, ClientId, Finding, Gap, Neighbor, Rule, Sentence
 from switchguard.core.rules import KINDS, advance, judge_all
 
 SWARM = Rule("swarm", "naughty_factor", above=0.8, for_polls=3, sentence=Sentence(Block()))
@@ -14,18 +15,32 @@ STRICT = Rule("strict", "naughty_factor", above=0.1, for_polls=1, sentence=Sente
 SEVEN = ClientId("mac:02:00:00:00:00:07")
 
 
+def seen(attribution: Attribution, streaks: Streaks | None = None) -> Evidence:
+    return Evidence(attribution, NOON, streaks or {})
+
+
 def breach(streak: int, client: ClientId = SEVEN) -> Finding:
     return Finding(client, "swarm", 0.9, 0.8, "", streak)
 
 
 def test_the_folder_is_the_list_of_kinds() -> None:
-    assert set(KINDS) == {"naughty_factor"}
+    assert set(KINDS) == {
+        "connections",
+        "everyone",
+        "nat_pressure",
+        "naughty_factor",
+        "new_device",
+        "quota",
+        "registered_only",
+        "share_of_link",
+        "unusual_traffic",
+    }
     assert all(kind == module.KIND for kind, module in KINDS.items())
 
 
 def test_every_rule_is_asked_and_findings_come_in_order() -> None:
     snapshot = network([swarm(8), swarm(7)], [arp(7), arp(8)], (*seen_on("sw1", 7), *seen_on("sw1", 8)))
-    found = judge_all(attribute(snapshot), [SWARM, STRICT], {})
+    found = judge_all(seen(attribute(snapshot)), [SWARM, STRICT])
     eight = ClientId("mac:02:00:00:00:00:08")
     assert [(it.rule, it.client) for it in found] == [
         ("strict", SEVEN),
@@ -39,7 +54,7 @@ def test_an_unknown_kind_lists_those_there_are() -> None:
     rule = Rule("mine", "naughty_facter", 0.8, 3, Sentence(Block()))
     message = "rule 'mine': no kind of rule called 'naughty_facter'; there are: naughty_factor"
     with pytest.raises(ValueError, match=message):
-        judge_all(attribute(network()), [rule], {})
+        judge_all(seen(attribute(network())), [rule])
 
 
 def test_swarms_over_ipv4_and_ipv6_are_judged_as_one() -> None:
@@ -49,39 +64,39 @@ def test_swarms_over_ipv4_and_ipv6_are_judged_as_one() -> None:
         for address, first in ((7, 1), (six, 1000))
     ]
     neighbors = [arp(7), Neighbor("gw", "lan0", six, mac(7))]
-    (finding,) = judge_all(attribute(network(rows, neighbors)), [SWARM], {})
+    (finding,) = judge_all(seen(attribute(network(rows, neighbors))), [SWARM])
     assert finding.because.startswith("320 of 320 sessions")
 
 
 def test_a_contested_address_is_not_judged() -> None:
     found = attribute(network([swarm(7)], [arp(7), arp(7, holder=mac(8))]))
-    assert judge_all(found, [SWARM], {}) == ()
+    assert judge_all(seen(found), [SWARM]) == ()
 
 
 def test_an_address_that_never_had_a_mac_is_judged_by_its_address() -> None:
-    (finding,) = judge_all(attribute(network([swarm(7)])), [SWARM], {})
+    (finding,) = judge_all(seen(attribute(network([swarm(7)]))), [SWARM])
     assert finding.client == "address:10.10.0.7"
 
 
 def test_an_address_without_mac_waits_while_an_arp_table_is_missing() -> None:
     """It may belong to a machine that is exempt by its MAC."""
     found = attribute(network([swarm(7)], without=[("gw", "arp")]))
-    assert judge_all(found, [SWARM], {}) == ()
+    assert judge_all(seen(found), [SWARM]) == ()
 
 
 def test_a_client_on_two_ports_is_judged_although_nothing_can_be_done_at_a_port() -> None:
     rows = (*seen_on("sw1", 7), *seen_on("sw2", 7))
-    assert len(judge_all(attribute(network([swarm(7)], [arp(7)], rows)), [SWARM], {})) == 1
+    assert len(judge_all(seen(attribute(network([swarm(7)], [arp(7)], rows))), [SWARM])) == 1
 
 
 def test_a_streak_grows_poll_by_poll_and_ends_with_the_breach() -> None:
     found = attribute(network([swarm(7)], [arp(7)]))
-    streaks = advance({}, judge_all(found, [SWARM], {}))
+    streaks = advance({}, judge_all(seen(found), [SWARM]))
     assert streaks == {("swarm", SEVEN): 1}
-    streaks = advance(streaks, judge_all(found, [SWARM], streaks))
+    streaks = advance(streaks, judge_all(seen(found, streaks), [SWARM]))
     assert streaks == {("swarm", SEVEN): 2}
     calm = attribute(network([usage(7)], [arp(7)]))
-    assert advance(streaks, judge_all(calm, [SWARM], streaks)) == {}
+    assert advance(streaks, judge_all(seen(calm, streaks), [SWARM])) == {}
 
 
 @pytest.mark.parametrize("gap", [Gap("gw", "nat", "silent"), Gap("gw", "arp", "silent")])

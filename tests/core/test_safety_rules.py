@@ -442,7 +442,7 @@ class TestRule10EvidenceStays:
 
 class TestRule11TextFromPeopleStaysText:
     def test_an_id_is_harmless_whatever_a_person_is_called(self) -> None:
-        asked = manual("x; reload\n", None, Block(), NOW, HOUR, "no shutdown\n", "anna")
+        asked = manual(ClientId("user:x; reload\n"), Block(), NOW, HOUR, "no shutdown\n", "anna")
         assert asked.id.isalnum()
 
     def test_a_reason_cannot_steer_the_terminal(self) -> None:

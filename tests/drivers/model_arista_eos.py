@@ -8,6 +8,7 @@ from configured_switch import ConfiguredSwitch, access_ports, static_entries
 from switchguard.core.model import Block, Change, Mac, RateLimit, Slot, Station
 from switchguard.lab.frontends.config import Tree, render, unified
 from switchguard.lab.frontends.grammar_eos import eos_grammar
+from switchguard.lab.plane import PortRow
 
 MAC, OTHER = Mac.parse("0200.0000.0007"), Mac.parse("0200.0000.0008")
 BLOCK = Change(Slot("sw1", "block", Station(vlan=10, mac=MAC)), None, Block())
@@ -19,7 +20,8 @@ CHANGES = ((BLOCK,), (BLOCK, IN_VLAN_20, OTHER_BLOCK), (LIMIT,), (LIMIT, BLOCK, 
 
 
 def Model() -> ConfiguredSwitch:  # noqa: N802  the suite asks for this name
-    ports = access_ports("Ethernet", "Et")
+    channel = PortRow("Po1", "Po1", "Port-Channel1", 1001, True, None, (10, 20))
+    ports = (*access_ports("Ethernet", "Et"), channel)
     switch = ConfiguredSwitch(
         "arista_eos",
         eos_grammar(ports),
@@ -31,6 +33,7 @@ def Model() -> ConfiguredSwitch:  # noqa: N802  the suite asks for this name
     for port in ports:
         switch.type_in(f"interface {port.long}\n switchport mode access\n switchport access vlan 10")
     switch.type_in("interface Ethernet7\n description a client's")
+    switch.type_in("mac access-list CONTROL\n 10 permit any any\nip access-list NOBODY\n 10 deny ip any any")
     return switch
 
 

@@ -160,7 +160,7 @@ class Kernel(Model):
         assert self._holder.stdout is not None
         ready = self._holder.stdout.readline()
         if not ready or subprocess.run(self._inside("nft list tables"), capture_output=True).returncode:
-            self.close()
+            Kernel.close(self)
             pytest.skip("no permission for a network namespace with nftables")
 
     def _inside(self, command: str) -> list[str]:

@@ -1,5 +1,6 @@
 """Candidates through NAPALM's own drivers, against devices that say what real ones say when something is wrong."""
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -90,6 +91,20 @@ def test_a_refused_commit_is_quoted_and_the_candidate_discarded() -> None:
         with pytest.raises(CommandRefused, match="flash is full"), session.candidate([LINE]) as candidate:
             candidate.commit()
         assert verbs(switch) == ["commit", "abort"]
+
+
+def test_questions_go_over_eapi_as_well() -> None:
+    with eos(show_clock="Fri Nov 20 08:00:00 2026\n") as (session, switch):
+        assert session.ask("show clock") == "Fri Nov 20 08:00:00 2026\n"
+        assert switch.heard[-1] == "show clock"
+
+
+def test_a_question_that_eapi_refuses_is_refused() -> None:
+    with (
+        eos(show_clok=ValueError("invalid command")) as (session, _),
+        pytest.raises(CommandRefused, match=r"'show clok'.*invalid command"),
+    ):
+        session.ask("show clok")
 
 
 def test_a_wrong_eapi_password_is_refused() -> None:
@@ -225,6 +240,18 @@ def test_ios_without_scp_says_how_to_enable_it(flash: Path) -> None:
         session.candidate([LINE]),
     ):
         pass
+
+
+def test_a_failed_transfer_leaves_no_file_behind(flash: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    with (
+        ios(flash, {"show running-config | inc ip scp server enable": "\n"}) as (session, _),
+        pytest.raises(CommandRefused),
+        session.candidate([LINE]),
+    ):
+        pass
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 def test_napalms_change_to_file_prompts_is_taken_back(flash: Path) -> None:

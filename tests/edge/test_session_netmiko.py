@@ -140,6 +140,11 @@ def test_a_command_without_end_is_cut_off(gateway: Sshd) -> None:
         session.ask("while sleep 0.05; do echo more; done")
 
 
+def test_a_command_that_is_killed_is_refused(gateway: Sshd) -> None:
+    with open_session(GATEWAY, at(gateway)) as session, pytest.raises(CommandRefused, match="it was killed"):
+        session.ask("kill -9 $$")
+
+
 def test_a_connection_that_breaks_in_the_middle_is_unreachable(gateway: Sshd) -> None:
     with open_session(GATEWAY, at(gateway)) as session, pytest.raises(Unreachable, match="lost in the middle"):
         session.ask("echo half; kill -9 $PPID; sleep 5")

@@ -226,11 +226,13 @@ def test_lines_outside_of_a_session_take_effect_at_once(lab: Lab) -> None:
     assert lab.plane.state == PlaneState(drops_to=BLOCKED.drops_to, down=frozenset({"Et2"}))
 
 
-def test_what_others_change_meanwhile_stays(lab: Lab) -> None:
+def test_a_commit_overwrites_what_others_changed_meanwhile_and_its_diff_says_so(lab: Lab) -> None:
     lab.run("enable", "configure session s", BLOCK, "end")
     lab.run("enable", "configure", "interface Ethernet2", "shutdown", "end")
+    shown = lab.run("enable", "show session-config named s diffs", format="text")["result"][1]["output"]
+    assert [line for line in shown.splitlines()[3:] if line[0] in "+-"] == ["-   shutdown", f"+{BLOCK}", "+!"]
     lab.run("enable", "configure session s commit")
-    assert lab.plane.state == PlaneState(drops_to=BLOCKED.drops_to, down=frozenset({"Et2"}))
+    assert lab.plane.state == BLOCKED
 
 
 def test_sessions_that_nobody_ends_use_up_the_room(lab: Lab) -> None:

@@ -1,14 +1,15 @@
 """What a switch tells over SNMP, from invented tables."""
 
 from io import StringIO
-from pathlib import Path
+from ipaddress import IPv4Address
 
-from switchguard.lab.mib import Agent, Row, rows, serve
-from switchguard.lab.plane import FdbRow, Plane
+from switchguard.lab.mib import Agent, Row, gateway_rows, neighbors_in, serve, switch_rows
+from switchguard.lab.plane import FdbRow
 from switchguard.lab.topology import LAB
 
 SW2 = LAB.switch("sw2")
 CLIENT = FdbRow("02:00:00:00:00:11", 10, "Gi0_1", 3)
+STATION = (IPv4Address("10.255.0.1"), "02:0a:0b:0c:0d:0e")
 LINKS = {
     name: {
         "address": "02:5a:00:0c:00:01",
@@ -22,12 +23,32 @@ FDB_PORT = (1, 3, 6, 1, 2, 1, 17, 7, 1, 2, 2, 1, 2)
 
 
 def told() -> dict[tuple[int, ...], Row]:
-    return {row.oid: row for row in rows(SW2, [CLIENT], LINKS)}
+    return {row.oid: row for row in switch_rows(SW2, [CLIENT], LINKS, [STATION])}
 
 
-def test_rows_come_in_the_order_of_their_oids() -> None:
-    oids = list(told())
-    assert oids == sorted(oids)
+def test_no_object_is_told_twice() -> None:
+    assert len(list(switch_rows(SW2, [CLIENT], LINKS, [STATION]))) == len(told())
+
+
+def test_walking_visits_every_row_in_the_order_of_the_oids() -> None:
+    agent = Agent(lambda: told().values())
+    visited: list[tuple[int, ...]] = [(0,)]
+    while row := agent.next_after(visited[-1]):
+        visited.append(row.oid)
+    assert visited[1:] == sorted(told())
+
+
+def test_who_manages_the_switch_is_in_its_arp_table() -> None:
+    assert told()[(1, 3, 6, 1, 2, 1, 4, 22, 1, 2, 1, 10, 255, 0, 1)].value == "02 0a 0b 0c 0d 0e"
+
+
+def test_an_unresolved_neighbour_is_no_row() -> None:
+    assert neighbors_in('[{"dst": "10.255.0.9", "state": ["FAILED"]}]') == []
+
+
+def test_the_gateway_sees_the_core_switch_on_both_its_ports() -> None:
+    names = (1, 0, 8802, 1, 1, 2, 1, 4, 1, 1, 9)
+    assert [row.value for row in gateway_rows() if row.oid[:11] == names] == ["core", "core"]
 
 
 def test_a_learnt_address_is_indexed_by_filtering_database_and_points_to_the_bridge_port() -> None:
@@ -50,14 +71,17 @@ def test_a_telephone_says_that_it_is_one() -> None:
 
 
 def converse(*lines: str) -> str:
-    """Only with questions that need no look at the plane."""
-    agent, answers = Agent(SW2, Plane(SW2, Path("nowhere"))), StringIO()
-    serve(agent, StringIO("".join(f"{line}\n" for line in lines)), answers)
+    answers = StringIO()
+    serve(Agent(lambda: [Row((1, 3, 1), "integer", "7")]), StringIO("".join(f"{line}\n" for line in lines)), answers)
     return answers.getvalue()
 
 
 def test_snmpd_asks_whether_the_agent_is_alive() -> None:
     assert converse("PING") == "PONG\n"
+
+
+def test_an_object_is_three_lines_and_its_absence_is_one() -> None:
+    assert converse("get", ".1.3.1", "getnext", ".1.3.1") == ".1.3.1\ninteger\n7\nNONE\n"
 
 
 def test_nothing_can_be_set() -> None:

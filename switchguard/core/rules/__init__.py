@@ -1,24 +1,41 @@
-"""One module per kind of rule; this folder is the list. A module has `KIND` and `judge`, as in `RuleModule`.
+"""One module per kind of rule; this folder is the list. A module has what `RuleModule` asks for.
 
 Modules whose name begins with an underscore are shared by rules and are none themselves.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
-from switchguard.core.model import Attribution, Finding, Gap, Rule
-
-Streaks = Mapping[tuple[str, str], int]
-"""(rule, client) -> consecutive polls over the threshold."""
+from switchguard.core.evidence import Evidence, Streaks
+from switchguard.core.keys import About
+from switchguard.core.model import Finding, Gap, Rule
 
 
 class RuleModule(Protocol):
     KIND: str
+    ABOUT: About
 
-    def judge(self, attribution: Attribution, rule: Rule, streaks: Streaks) -> tuple[Finding, ...]:
+    def judge(self, evidence: Evidence, rule: Rule) -> tuple[Finding, ...]:
         """Everyone who is over the rule's threshold in this poll; `Finding.streak` is the previous one plus one."""
+
+
+@runtime_checkable
+class LooksBack(Protocol):
+    """A rule that adds up what clients did since certain moments."""
+
+    def looks_back(self, rule: Rule, now: datetime) -> tuple[datetime, ...]:
+        """The moments; traffic that the ledger sums across one of them would not count."""
+
+
+@runtime_checkable
+class MayBeBlind(Protocol):
+    """A rule that can judge nobody while something is missing."""
+
+    def blind(self, evidence: Evidence, rule: Rule) -> tuple[str, ...]:
+        """What is missing, in a sentence each."""
 
 
 def _modules() -> Mapping[str, RuleModule]:
@@ -30,12 +47,32 @@ def _modules() -> Mapping[str, RuleModule]:
 KINDS = _modules()
 
 
-def judge_all(attribution: Attribution, rules: Iterable[Rule], streaks: Streaks) -> tuple[Finding, ...]:
+def judge_all(evidence: Evidence, rules: Iterable[Rule]) -> tuple[Finding, ...]:
     """Every rule's findings, sorted by rule and client. To be asked once per poll of the translation tables, because
     each time counts as one breach. ValueError for a rule of an unknown kind.
     """
-    findings = (finding for rule in rules for finding in _module(rule).judge(attribution, rule, streaks))
+    findings = (finding for rule in rules for finding in _module(rule).judge(evidence, rule))
     return tuple(sorted(findings, key=lambda finding: (finding.rule, finding.client)))
+
+
+def cuts(rules: Iterable[Rule], now: datetime) -> tuple[datetime, ...]:
+    """The moments across which no span of `Evidence.traffic` may reach, oldest first; before the first of them nothing
+    is needed. The ends of past penalties are such moments too, each for its client."""
+    modules = ((_module(rule), rule) for rule in rules)
+    return tuple(
+        sorted({at for module, rule in modules if isinstance(module, LooksBack) for at in module.looks_back(rule, now)})
+    )
+
+
+def blind_spots(evidence: Evidence, rules: Iterable[Rule]) -> tuple[tuple[str, str], ...]:
+    """(rule, sentence): who judges nobody at the moment, and for want of what."""
+    modules = ((_module(rule), rule) for rule in rules)
+    return tuple(
+        (rule.name, why)
+        for module, rule in modules
+        if isinstance(module, MayBeBlind)
+        for why in module.blind(evidence, rule)
+    )
 
 
 def _module(rule: Rule) -> RuleModule:

@@ -24,10 +24,17 @@ from dataclasses import dataclass
 from math import prod
 from typing import Literal
 
-from switchguard.core.model import Attribution, Client, Finding, NatUsage, Rule
+from switchguard.core.evidence import Evidence
+from switchguard.core.keys import About, Threshold
+from switchguard.core.model import Finding, NatUsage, Rule
+from switchguard.core.rules._findings import about
 from switchguard.core.rules._sight import in_sight
 
 KIND = "naughty_factor"
+ABOUT = About(
+    "clients whose part of the translation table looks like a swarm; docs/scoring.md explains the factor",
+    threshold=Threshold("above", "number", "the factor, from 0.0 to 1.0", at_most=1.0),
+)
 
 Sort = Literal["swarm", "scanner", "resolver", "proxy", "server", "ordinary"]
 
@@ -61,13 +68,14 @@ class Factor:
     sort: Sort
 
 
-def judge(attribution: Attribution, rule: Rule, streaks: Mapping[tuple[str, str], int]) -> tuple[Finding, ...]:
+def judge(evidence: Evidence, rule: Rule) -> tuple[Finding, ...]:
     """Everyone in sight whose factor is above the rule's threshold."""
-    return tuple(
-        _finding(client, factor(usage), rule, streaks)
-        for client, usage in in_sight(attribution)
+    rated = (
+        (client, factor(usage))
+        for client, usage in in_sight(evidence, rule)
         if prod(_parts(usage).values()) > rule.above
     )
+    return tuple(about(client, evidence, rule, rating.value, rating.because) for client, rating in rated)
 
 
 def factor(usage: NatUsage) -> Factor:
@@ -76,20 +84,6 @@ def factor(usage: NatUsage) -> Factor:
     value = prod(parts.values())
     sort = _sort(usage, value)
     return Factor(value, parts, ", ".join(_clauses(usage)) + _NAMED[sort], _certainty(usage), sort)
-
-
-def _finding(client: Client, rated: Factor, rule: Rule, streaks: Mapping[tuple[str, str], int]) -> Finding:
-    streak = streaks.get((rule.name, client.identity), 0) + 1
-    return Finding(
-        client=client.identity,
-        rule=rule.name,
-        value=rated.value,
-        threshold=rule.above,
-        because=rated.because,
-        streak=streak,
-        macs=client.macs,
-        addresses=client.addresses,
-    )
 
 
 def _parts(usage: NatUsage) -> dict[str, float]:

@@ -301,12 +301,7 @@ def _without(lines: Tree, command: Command) -> Tree:
 
 def load(grammar: Grammar, tree: Tree, lines: Iterable[str]) -> tuple[Tree, list[tuple[str, Complaint]]]:
     """Enter many lines from the top; lines that are refused are left out and listed with the complaint."""
-    place, refused = replay(grammar, Place(tree), lines)
-    return place.tree, refused
-
-
-def replay(grammar: Grammar, place: Place, lines: Iterable[str]) -> tuple[Place, list[tuple[str, Complaint]]]:
-    """The same from anywhere, and where the next line would go."""
+    place = Place(tree)
     refused: list[tuple[str, Complaint]] = []
     for line in lines:
         if line.strip() in LEAVE:
@@ -317,7 +312,7 @@ def replay(grammar: Grammar, place: Place, lines: Iterable[str]) -> tuple[Place,
             place = answer
         else:
             refused.append((line, answer))
-    return place, refused
+    return place.tree, refused
 
 
 # --- texts -----------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@ back."""
 
 import asyncio
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -13,10 +13,10 @@ from switchguard.lab.frontends.config import (
     Grammar,
     Place,
     Tree,
+    after_leaving,
     enter,
     load,
     render,
-    replay,
     unified,
 )
 from switchguard.lab.frontends.derive import derive_eos
@@ -28,7 +28,7 @@ PRESET = ("management api http-commands", " protocol http")
 
 
 MOST_PENDING = 5
-"""Sessions that nobody committed or aborted (User Manual, Configure Session)."""
+"""Sessions that nobody committed or aborted. The number is the default as far as we know, unverified."""
 
 
 class CommandFailed(Exception):
@@ -41,12 +41,10 @@ class CommandFailed(Exception):
 
 @dataclass
 class ConfigSession:
-    """Typed lines, replayed over the running configuration whenever it is looked at: what others change meanwhile
-    stays."""
+    """Starts as a snapshot of the running configuration; its commit overwrites what others changed since (User Manual,
+    Configure Session), and its diff shows that."""
 
-    lines: list[str] = field(default_factory=list)
-    clean: bool = False
-    """Replayed over an empty configuration instead (`rollback clean-config`)."""
+    place: Place
     state: Literal["pending", "completed", "pendingCommitTimer"] = "pending"
 
 
@@ -99,23 +97,19 @@ class EosBox:
                 raise CommandFailed(
                     1000, "could not run command", "Maximum number of pending sessions has been reached"
                 )
-            self.sessions[name] = standing = ConfigSession()
-        standing.lines.append("end")
+            self.sessions[name] = standing = ConfigSession(Place(self.switch.running))
+        standing.place = Place(standing.place.tree)
         return standing
 
-    def candidate(self, session: ConfigSession) -> Place:
-        """What the session would make of the configuration, and where its next line goes. Lines that no longer fit,
-        because the configuration changed under the session, are passed over."""
-        base: Tree = {} if session.clean else self.switch.running
-        return replay(self.switch.vendor.grammar, Place(base), session.lines)[0]
-
     def type(self, session: ConfigSession, line: str, abbreviated: bool) -> Complaint | None:
-        place = self.candidate(session)
-        answer = place if line in LEAVE else enter(self.grammar(abbreviated), place, line)
-        if isinstance(answer, Place):
-            session.lines.append(line)
+        if line in LEAVE:
+            session.place = Place(session.place.tree, after_leaving(session.place.path, line))
             return None
-        return answer
+        answer = enter(self.grammar(abbreviated), session.place, line)
+        if not isinstance(answer, Place):
+            return answer
+        session.place = answer
+        return None
 
     def diffs(self, name: str) -> str:
         tree = self._to_commit(self.named(name))
@@ -225,7 +219,7 @@ class EosBox:
 
     def _to_commit(self, session: ConfigSession) -> Tree:
         foreign = self.switch.faults.foreign()
-        return load(self.switch.vendor.grammar, self.candidate(session).tree, foreign)[0]
+        return load(self.switch.vendor.grammar, session.place.tree, foreign)[0]
 
     def _lines(self, tree: Tree) -> list[str]:
         return render(self.switch.vendor.grammar, tree, self.switch.vendor.indent)

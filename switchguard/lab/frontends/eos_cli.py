@@ -99,13 +99,13 @@ class EosCli:
     # --- configuration mode ------------------------------------------------------------------------------------------
 
     async def _in_session(self, session: ConfigSession, line: str) -> Output:
-        if line == "end" or (line == "exit" and not self.box.candidate(session).path):
+        if line == "end" or (line == "exit" and not session.place.path):
             self._session = None
         elif line in ("commit", "abort"):
             self._session = None
             return await self._end_session(line)
         elif line == "rollback clean-config":
-            session.clean, session.lines = True, []
+            session.place = Place({})
         elif complaint := self.box.type(session, line, self.abbreviated):
             raise refusal(complaint)
         return _DONE

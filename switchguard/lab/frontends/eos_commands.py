@@ -96,7 +96,7 @@ def _mac_text(rows: Sequence[AddressRow]) -> str:
     )
     body = (
         f"{row.vlan:4}    {row.mac.dotted()}    {'STATIC' if row.static else 'DYNAMIC':8}    "
-        f"{row.port.short if row.port else 'Drop':8}".rstrip()
+        f"{row.port.long.replace('Ethernet', 'Et') if row.port else 'Drop':8}".rstrip()
         + ("" if row.static else f"   1       0:00:{row.age_s:02} ago")
         for row in rows
     )
@@ -248,7 +248,7 @@ def _sessions(box: EosBox, _: Command) -> Output:
 
 
 def _session_config(box: EosBox, command: Command) -> Output:
-    return Output(_config(box, box.candidate(box.named(command.arguments[0])).tree).text)
+    return Output(_config(box, box.named(command.arguments[0]).place.tree).text)
 
 
 def _session_diffs(box: EosBox, command: Command) -> Output:

@@ -1,6 +1,8 @@
-"""What an Arista EOS switch takes as configuration. Every rule names what it follows: the EOS User Manual or the
-configurations that Arista's own AVD project generates (aristanetworks/avd). Not checked on hardware; texts of
-refusals are marked where unverified.
+"""What an Arista EOS switch takes as configuration.
+
+Static drops, MAC access lists, policers, service-policy and shaping follow the schema and the golden configurations of
+Arista's own AVD project (aristanetworks/avd). Rules that name the EOS User Manual name the place to look and are
+unverified, as are all texts of refusals. Nothing was checked on hardware.
 """
 
 import re

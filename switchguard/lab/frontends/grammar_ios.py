@@ -1,6 +1,10 @@
-"""What an IOS Catalyst switch takes as configuration. Every rule names the page of Cisco's reference that it follows.
+"""What an IOS Catalyst switch takes as configuration. Every group of rules names the reference that it follows.
 
-Not checked on hardware. The texts of refusals are Cisco's where the reference prints them; the others are marked.
+Read for this: static drops with their two refusals (Catalyst 2950/2955 Command Reference OL-10102-01, Catalyst 3560
+Software Configuration Guide OL-8553-06), policers and their limits (Catalyst 3560 Command Reference 78-16405-05, the
+same guide), `service-policy` (IOS Quality of Service Solutions Command Reference, Catalyst 3750 Command Reference).
+The other references are named as the place to look: those rules, and all texts marked so, are unverified. Nothing was
+checked on hardware.
 """
 
 from collections.abc import Collection, Sequence
@@ -96,8 +100,8 @@ _QOS = (
     *(
         Rule("policy-map-class", f"police | {form}")
         for form in (
-            "<number:8000-10000000000> <number:8000-1000000>",
-            "<number:8000-10000000000> <number:8000-1000000> exceed-action <of:drop,policed-dscp-transmit>",
+            "<number:8000-1000000000> <number:8000-1000000>",
+            "<number:8000-1000000000> <number:8000-1000000> exceed-action <of:drop,policed-dscp-transmit>",
             "cir <number:8000-10000000000>",
             "cir <number:8000-10000000000> bc <number:1000-512000000>",
             "cir <number:8000-10000000000> conform-action transmit exceed-action drop",

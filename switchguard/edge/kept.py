@@ -1,0 +1,69 @@
+"""Sessions that outlive one use: the next poll of a device finds its connection still open.
+
+A login costs a switch more than the question that follows it (netmiko needs a third of a second for one). One session a
+device, one user at a time: two threads never talk into the same terminal.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from switchguard.core.model import Device
+from switchguard.edge.session import DeviceSession
+from switchguard.ports import Endpoint, Session
+
+
+@dataclass(slots=True)
+class _Kept:
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    session: DeviceSession | None = None
+    used_at: float = 0.0
+
+
+class KeptSessions:
+    """`open` fits where ports.Opens is asked for. `monotonic` is a clock in seconds."""
+
+    def __init__(
+        self, endpoints: Mapping[str, Endpoint], keep_s: float, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._endpoints, self._keep_s, self._monotonic = endpoints, keep_s, monotonic
+        self._kept = {name: _Kept() for name in endpoints}
+
+    @contextmanager
+    def open(self, device: Device) -> Iterator[Session]:
+        """The device's session, when nobody else uses it. What was lost, or rested too long, is opened anew."""
+        kept = self._kept[device.name]
+        with kept.lock:
+            session = self._awake(kept) or DeviceSession(device, self._endpoints[device.name])
+            kept.session = None
+            try:
+                yield session
+            except BaseException:
+                session.close()  # in the middle of something: nobody knows what the other end still says
+                raise
+            if session.rest():
+                kept.session, kept.used_at = session, self._monotonic()
+            else:
+                session.close()
+
+    def close(self) -> None:
+        """Closes what rests; a session in use closes when its user is done."""
+        for kept in self._kept.values():
+            if kept.lock.acquire(blocking=False):
+                try:
+                    if kept.session is not None:
+                        kept.session.close()
+                        kept.session = None
+                finally:
+                    kept.lock.release()
+
+    def _awake(self, kept: _Kept) -> DeviceSession | None:
+        session = kept.session
+        if session is None:
+            return None
+        if self._monotonic() - kept.used_at <= self._keep_s and session.rest():
+            return session
+        session.close()
+        return None

@@ -1,0 +1,98 @@
+"""Sessions that outlive one use, over a real sshd: `$SSH_CONNECTION` tells one connection from the next."""
+
+import getpass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from threading import Thread
+
+import pytest
+from servers import Sshd
+
+from switchguard.core.model import Device, Role
+from switchguard.edge.kept import KeptSessions
+from switchguard.errors import DeviceError
+from switchguard.ports import Endpoint
+
+GW = Device("gw", "linux", Role.GATEWAY)
+CONNECTION = "echo $SSH_CONNECTION"
+
+
+@dataclass
+class Clock:
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Bench:
+    kept: KeptSessions
+    clock: Clock
+
+    def ask(self, command: str = CONNECTION) -> str:
+        with self.kept.open(GW) as session:
+            return session.ask(command)
+
+
+@pytest.fixture
+def bench(gateway: Sshd) -> Iterator[Bench]:
+    clock = Clock()
+    endpoint = Endpoint(
+        "127.0.0.1", gateway.port, getpass.getuser(), key_file=gateway.key_file, known_hosts=gateway.known_hosts
+    )
+    kept = KeptSessions({"gw": endpoint}, keep_s=100, monotonic=clock)
+    yield Bench(kept, clock)
+    kept.close()
+
+
+def test_the_next_use_finds_the_connection_still_open(bench: Bench) -> None:
+    assert bench.ask() == bench.ask()
+
+
+def test_a_connection_that_rested_too_long_is_opened_anew(bench: Bench) -> None:
+    first = bench.ask()
+    bench.clock.now += 101
+    assert bench.ask() != first
+
+
+def test_a_connection_that_was_lost_is_opened_anew(bench: Bench) -> None:
+    first = bench.ask()
+    with pytest.raises(DeviceError), bench.kept.open(GW) as session:
+        session.ask("kill -9 $PPID")
+    assert bench.ask() != first
+
+
+def test_a_loss_that_the_user_swallowed_is_noticed(bench: Bench) -> None:
+    first = bench.ask()
+    with bench.kept.open(GW) as session, pytest.raises(DeviceError):
+        session.ask("kill -9 $PPID")
+    assert bench.ask() != first
+
+
+def test_a_user_who_left_in_the_middle_leaves_no_connection_behind(bench: Bench) -> None:
+    first = bench.ask()
+    with pytest.raises(KeyboardInterrupt), bench.kept.open(GW):
+        raise KeyboardInterrupt
+    assert bench.ask() != first
+
+
+def test_two_users_take_turns(bench: Bench) -> None:
+    answers: list[str] = []
+    threads = [Thread(target=_noting(answers, lambda: bench.ask("sleep 0.1; " + CONNECTION))) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answers) == 3
+    assert len(set(answers)) == 1
+
+
+def _noting(answers: list[str], ask: Callable[[], str]) -> Callable[[], None]:
+    return lambda: answers.append(ask())
+
+
+def test_closing_leaves_nothing_open(bench: Bench) -> None:
+    first = bench.ask()
+    bench.kept.close()
+    assert bench.ask() != first
