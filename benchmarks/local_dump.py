@@ -1,6 +1,6 @@
-"""How much a local poll costs beside the kernel's own work: a real table of 255,000 entries, polled and merely received.
+"""How much a local poll costs beside the kernel's own work: a real table of 255,000 entries, polled and received.
 
-`python -m benchmarks.local_dump`, as root or where user namespaces are allowed. Fills a table in network namespace of
+`python -m benchmarks.local_dump`, as root or where user namespaces are allowed. Fills a table in a network namespace of
 its own with TCP, UDP and ICMP entries of IPv4 and IPv6, 65 % of them of 100 swarms, and prints medians and their ratio
 as JSON.
 """
@@ -28,7 +28,6 @@ NETFILTER = 12
 GET_ALL = struct.pack("=IHHIIBBH", 20, 0x101, 0x301, 1, 0, 0, 0, 0)
 CREATE = 0x1 | 0x200 | 0x400
 SWARMS, CLIENTS = 100, 2000
-PUBLIC = {4: IPv4Address("203.0.113.5"), 6: IPv6Address("2001:db8:ffff::5")}
 Address = IPv4Address | IPv6Address
 
 
@@ -50,17 +49,15 @@ def one_way(side: int, source: Address, target: Address, protocol: bytes) -> byt
 
 
 def entry(source: Address, target: Address, protocol: str, ports: tuple[int, int], state: int) -> bytes:
-    """A message that creates one entry, its source translated to PUBLIC."""
-    public = PUBLIC[source.version]
+    """A message that creates one entry, its source translated to an address of the gateway."""
+    public: Address = IPv4Address("203.0.113.5") if source.version == 4 else IPv6Address("2001:db8:ffff::5")
     there, back, info = b"", b"", b""
     if protocol == "icmp":
         number, ask, answer = (1, 8, 0) if source.version == 4 else (58, 128, 129)
         first = 4 if source.version == 4 else 7
         head = attribute(1, bytes([number]))
-        there, back = (
-            head + attribute(first, struct.pack(">H", ports[0])) + attribute(first + 1, bytes([kind])) + attribute(first + 2, b"\0")
-            for kind in (ask, answer)
-        )  # fmt: skip
+        identity, code = attribute(first, struct.pack(">H", ports[0])), attribute(first + 2, b"\0")
+        there, back = (head + identity + attribute(first + 1, bytes([kind])) + code for kind in (ask, answer))
     else:
         head = attribute(1, bytes([6 if protocol == "tcp" else 17]))
         there, back = (
@@ -84,12 +81,10 @@ def entries(count: int, seed: int = 7) -> Iterator[bytes]:
     chance = random.Random(seed)
     for number in range(count):
         client = chance.randrange(SWARMS) if chance.random() < 0.65 else chance.randrange(SWARMS, CLIENTS)
-        six = chance.random() < 0.2
+        six = client % 5 == 0
         far = chance.getrandbits(32) if client < SWARMS else chance.randrange(5000)
         source: Address = IPv6Address((0x20010DB8 << 96) + client + 1) if six else IPv4Address("10.0.0.1") + client
-        target: Address = (
-            IPv6Address((0x2A00 << 112) + far + 1) if six else IPv4Address(0x20000000 + far % 0x60000000)
-        )
+        target: Address = IPv6Address((0x2A00 << 112) + far + 1) if six else IPv4Address(0x20000000 + far % 0x60000000)
         protocol = chance.choices(("tcp", "udp", "icmp"), (45, 50, 5))[0]
         port = chance.randint(1025, 65535) if client < SWARMS else 443
         state = chance.choice((1, 3, 3, 3))

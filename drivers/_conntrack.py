@@ -1,28 +1,44 @@
 """A Linux connection-tracking table as text -> usage per inside address, in bulk.
 
 Blocks of about 4 MB are read as columns (`_conntrack_columns`); rows of rarer protocols and with rarer decorations are
-read one by one (`_conntrack_rows`). Every line is a row, known noise, or counted and quoted.
+read one by one (`_conntrack_rows`). Every line is a row, known noise, or counted and quoted. Two threads read blocks
+while a third adds them up: numpy lets go of the interpreter's lock while it computes.
 
 Which side is the client: the initiator, if its source address is translated; the machine that answers, if the entry
 was redirected to it from outside. Without translation it is the initiator, unless only the other side is private.
 """
 
+import re
+from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from ipaddress import ip_network
 
 import numpy as np
 
 from switchguard.core.model import Address, NatUsage, Network
+from switchguard.ports import Capture, NatTable
 
 from ._conntrack_columns import Clock, Entries, Lines
 from ._conntrack_rows import DEFAULT_TIMEOUTS, NOISE, Row, idle_of, parse_row, timeouts_of
 from ._nat_columns import UNKNOWN, Batch, Flags, Inet, Tally
 from ._text_columns import PADDING
 
+CAPTURE = Capture(
+    printed_by=("conntrack -L", "/proc/net/nf_conntrack", "/proc/net/ip_conntrack"),
+    row=re.compile(
+        r"(?:ipv[46] +\d+ +)?[a-z][a-z0-9-]* +(?:\d+ +){0,2}(?:[A-Z][A-Z0-9_]* +)?(?:timeout=\d+, stream_timeout=\d+ )?"
+        r"src=\S+ +dst=\S+ .*\bsrc=\S+ +dst="
+    ),
+)
+
 BLOCK = 4 << 20
 """Octets that are read at once: temporary columns then fit the caches, and calls are still rare."""
+LONGEST_LINE = 1 << 16
+"""What follows in a longer line is left out; it is no row anyway."""
 SAMPLES = 3
+THREADS = 2
 _PAD = b" " * PADDING
 PRIVATE: tuple[Network, ...] = tuple(
     ip_network(text)
@@ -32,22 +48,6 @@ PRIVATE: tuple[Network, ...] = tuple(
     )
 )
 """RFC 1918, RFC 6598 (carriers' NAT), RFC 3927, RFC 4193, RFC 4291."""
-
-
-@dataclass(frozen=True, slots=True)
-class NatTable:
-    """What a table held. `entries` = the sessions of all `usages` + `not_clients`."""
-
-    entries: int
-    usages: tuple[NatUsage, ...]
-    """Busiest first."""
-    not_clients: int = 0
-    """Rows of the gateway itself and of machines outside."""
-    unparsed: int = 0
-    samples: tuple[tuple[int, str], ...] = ()
-    """Line number and text of the first three lines that are neither rows nor noise."""
-    complete: bool = True
-    """Whether the last line was a whole one."""
 
 
 def read_conntrack(
@@ -60,87 +60,135 @@ def read_conntrack(
 ) -> NatTable:
     """`inside`: the clients' networks, if known; every other row is then nobody's. `own`: the gateway's addresses.
     `timeouts`: seconds by sysctl name without `nf_conntrack_`; what is missing is as Linux has it."""
-    reader = _Reader(tuple(inside), {**DEFAULT_TIMEOUTS, **timeouts})
-    rest = b""
-    for block in _blocks(chunks):
-        reader.read(block)
-        rest = block[max(block.rfind(b"\n") + 1, PADDING) : -PADDING]
-    if rest:
-        reader.read_cut(rest)
-    return reader.result(device, frozenset(own))
+    reader, sums = _Reader(tuple(inside), {**DEFAULT_TIMEOUTS, **timeouts}), _Sums(bool(inside))
+    for part in _read_ahead(reader, _blocks(chunks)):
+        sums.add(part)
+    return sums.result(device, frozenset(own))
 
 
 def sum_entries(parts: Iterable[Entries], device: str, *, own: Collection[Address] = ()) -> NatTable:
     """The same from columns that were read elsewhere, each of one address family."""
-    reader = _Reader((), DEFAULT_TIMEOUTS)
+    sums = _Sums(inside_known=False)
     for entries in parts:
-        reader.add(entries)
-    return reader.result(device, frozenset(own))
+        sums.add_batch(*_from_the_inside(entries, ()))
+    return sums.result(device, frozenset(own))
 
 
-def _blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """At least BLOCK octets at once, padded. What follows the last newline of a block comes again with the next one."""
+@dataclass(frozen=True, slots=True)
+class _Block:
+    """Padded text of whole lines; what follows its last newline comes again with the next one."""
+
+    text: bytes
+    cut: bool = False
+    """The one line of it had no end."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one block says. Samples are numbered from its first line."""
+
+    lines: int
+    batches: tuple[tuple[Batch, int], ...]
+    """Rows that have a client, and how many have none."""
+    unparsed: int
+    samples: tuple[tuple[int, str], ...]
+    cut: bool
+
+
+def _blocks(chunks: Iterable[bytes]) -> Iterator[_Block]:
     waiting: list[bytes] = []
     size = 0
     for chunk in chunks:
         waiting.append(chunk)
         size += len(chunk)
         if size >= BLOCK:
-            block = b"".join((_PAD, *waiting, _PAD))
-            rest = block[max(block.rfind(b"\n") + 1, PADDING) : -PADDING]
+            text, rest = _padded(waiting)
             if len(rest) < size:
-                yield block
-            waiting, size = [rest], len(rest)
-    if size:
-        yield b"".join((_PAD, *waiting, _PAD))
+                yield _Block(text)
+            waiting, size = [rest[:LONGEST_LINE]], min(len(rest), LONGEST_LINE)
+    text, rest = _padded(waiting)
+    yield _Block(text)
+    if rest:
+        yield _Block(_padded([rest, b"\n"])[0], cut=True)
+
+
+def _padded(parts: Iterable[bytes]) -> tuple[bytes, bytes]:
+    """One block, and what follows its last newline."""
+    block = b"".join((_PAD, *parts, _PAD))
+    return block, block[max(block.rfind(b"\n") + 1, PADDING) : -PADDING]
+
+
+def _read_ahead(reader: "_Reader", blocks: Iterable[_Block]) -> Iterator[_Part]:
+    """In order. No more blocks are in memory than threads can work at, and one."""
+    under_way: deque[Future[_Part]] = deque()
+    with ThreadPoolExecutor(THREADS) as pool:
+        for block in blocks:
+            under_way.append(pool.submit(reader.read, block))
+            if len(under_way) > THREADS:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
 
 
 class _Reader:
-    """The state between two blocks."""
+    """What does not change from block to block."""
 
     def __init__(self, inside: tuple[Network, ...], timeouts: Mapping[str, int]) -> None:
         self._inside, self._timeouts, self._clock = inside, timeouts, Clock(timeouts)
+
+    def read(self, block: _Block) -> _Part:
+        lines = Lines.of(block.text, PADDING)
+        left = np.ones(len(lines.starts), bool)
+        batches = []
+        for numbers, entries in lines.columns(self._clock):
+            batches.append(_from_the_inside(entries, self._inside))
+            left[numbers] = False
+        rows, strays = _one_by_one(block.text, lines, np.flatnonzero(left).tolist())
+        for some in rows:
+            batches.append(_from_the_inside(_entries_of(some, self._timeouts), self._inside))
+        return _Part(len(lines.starts), tuple(batches), len(strays), tuple(strays[:SAMPLES]), block.cut)
+
+
+def _one_by_one(block: bytes, lines: Lines, numbers: Iterable[int]) -> tuple[list[list[Row]], list[tuple[int, str]]]:
+    """Rows by address family, and numbers and texts of the lines that are none."""
+    rows: dict[int, list[Row]] = {4: [], 6: []}
+    strays = []
+    for number in numbers:
+        start = int(lines.starts[number])
+        text = block[start : block.index(b"\n", start)].decode("utf-8", "replace")
+        row = parse_row(text)
+        if row:
+            rows[row.source.version].append(row)
+        elif not NOISE.fullmatch(text):
+            strays.append((number + 1, text))
+    return [some for some in rows.values() if some], strays
+
+
+class _Sums:
+    """What all blocks say together."""
+
+    def __init__(self, inside_known: bool) -> None:
+        self._inside_known = inside_known
         self._tallies = {4: Tally(), 6: Tally()}
         self._lines = self._entries = self._foreign = self._unparsed = 0
         self._samples: list[tuple[int, str]] = []
         self._complete = True
 
-    def read(self, block: bytes) -> None:
-        lines = Lines.of(block, PADDING)
-        left = np.ones(len(lines.starts), bool)
-        for rows, entries in lines.columns(self._clock):
-            self.add(entries)
-            left[rows] = False
-        self._read_one_by_one(block, lines, np.flatnonzero(left).tolist())
-        self._lines += len(lines.starts)
+    def add(self, part: _Part) -> None:
+        for batch, foreign in part.batches:
+            self.add_batch(batch, foreign)
+        self._unparsed += part.unparsed
+        wanted = SAMPLES - len(self._samples)
+        self._samples += [(self._lines + number, text) for number, text in part.samples[:wanted]]
+        self._lines += part.lines
+        self._complete = not part.cut
 
-    def read_cut(self, line: bytes) -> None:
-        """The last line, if nothing ended it: taken for what it says, if it is a row."""
-        self.read(b"".join((_PAD, line, b"\n", _PAD)))
-        self._complete = False
-
-    def _read_one_by_one(self, block: bytes, lines: Lines, numbers: Iterable[int]) -> None:
-        rows: dict[int, list[Row]] = {4: [], 6: []}
-        for number in numbers:
-            start = int(lines.starts[number])
-            text = block[start : block.index(b"\n", start)].decode("utf-8", "replace")
-            row = parse_row(text)
-            if row:
-                rows[row.source.version].append(row)
-            elif not NOISE.fullmatch(text):
-                self._unparsed += 1
-                if len(self._samples) < SAMPLES:
-                    self._samples.append((self._lines + number + 1, text))
-        for some in rows.values():
-            if some:
-                self.add(_entries_of(some, self._timeouts))
-
-    def add(self, entries: Entries) -> None:
-        batch, foreign = _from_the_inside(entries, self._inside)
-        self._entries += len(entries.idle)
+    def add_batch(self, batch: Batch, foreign: int) -> None:
+        """`foreign`: rows that are left out of it."""
+        self._entries += len(batch.idle) + foreign
         self._foreign += foreign
         if len(batch.idle):
-            self._tallies[4 if entries.source.high is None else 6].add(batch)
+            self._tallies[4 if batch.client.high is None else 6].add(batch)
 
     def result(self, device: str, own: frozenset[Address]) -> NatTable:
         usages: list[NatUsage] = []
@@ -149,7 +197,7 @@ class _Reader:
 
             def left_out(address: Address, translated: bool, translates: bool = translates) -> bool:
                 """Where addresses are translated, an address outside the private ones that never was is no client."""
-                outside = translates and not self._inside and not translated and not _private(address)
+                outside = translates and not self._inside_known and not translated and not _private(address)
                 return outside or address in own
 
             kept, others = tally.usages(device, left_out)

@@ -59,7 +59,7 @@ _PROTOCOL: Path = (wire.ORIGINAL, wire.TUPLE_PROTO, _NUMBER)
 
 
 def read_entries(
-    blocks: Iterable[bytes], device: str, clock: Seconds, timeouts: Mapping[str, int] = DEFAULT_TIMEOUTS
+    blocks: Iterable[wire.Octets], device: str, clock: Seconds, timeouts: Mapping[str, int] = DEFAULT_TIMEOUTS
 ) -> Iterator[Entries]:
     """Entries of one address family at a time, from blocks of whole messages. `clock`: seconds since 1970, asked only
     if the kernel notes when a session began."""
@@ -84,7 +84,7 @@ class _Reader:
         self._device, self._clock, self._timeouts = device, clock, timeouts
         self._layouts: dict[int, list[_Layout]] = {}
 
-    def read(self, block: bytes) -> Iterator[Entries]:
+    def read(self, block: wire.Octets) -> Iterator[Entries]:
         starts = wire.starts_of(block, self._device)
         words = np.frombuffer(block, wire.NATIVE)
         kinds, _ = wire.halves(words[starts + 1])
@@ -178,7 +178,7 @@ class _Reader:
 class _Rows:
     """Messages of one layout in a block."""
 
-    block: bytes
+    block: wire.Octets
     starts: wire.Places
     layout: _Layout
 
@@ -229,8 +229,7 @@ def _attributes(words: wire.Words, place: int, outer: Path, device: str) -> Iter
         path = (*outer, kind & wire.TYPE_MASK)
         yield path, place, length
         if path in _NESTED:
-            for inner in _attributes(words[:upto], place + 1, path, device):
-                yield inner
+            yield from _attributes(words[:upto], place + 1, path, device)
         place = upto
 
 

@@ -55,7 +55,8 @@ def attribute(kind: int, *parts: bytes, nested: bool = False) -> bytes:
 
 
 def message(kind: int, flags: int, family: int, attributes: Iterable[bytes] = ()) -> bytes:
-    body = FAMILY.pack(family, 0, 0) + b"".join(attributes)
+    """Of version 1: the family is heeded when something is deleted, too."""
+    body = FAMILY.pack(family, 1 if kind == DELETE else 0, 0) + b"".join(attributes)
     return HEADER.pack(HEADER.size + len(body), kind, REQUEST | flags, _SEQUENCE, 0) + body
 
 
@@ -110,7 +111,7 @@ def starts_of(block: Octets, device: str) -> Places:
 
 def _followed(words: Words, device: str) -> Places:
     starts, place = [], 0
-    lengths = memoryview(words)
+    lengths = words.data
     while place < len(lengths):
         starts.append(place)
         if lengths[place] < HEADER.size:

@@ -1,8 +1,8 @@
 """Linux gateways and bridges: netfilter's connection tracking, iproute2, an nftables table of our own.
 
-Reads `conntrack -L -o extended` for both address families (conntrack-tools 1.4), /proc/sys/net/netfilter, `ip -j neigh`,
-`bridge -j` (iproute2 4.18 or newer), and IF-MIB and LLDP-MIB over SNMP where the site configures it, else `ip -j` and
-`lldpctl -f json0`. Writes with `nft -f -` (`_nft_table`), clears sessions with `conntrack -D`.
+Reads `conntrack -L -o extended` for both address families (conntrack-tools 1.4), /proc/sys/net/netfilter, `ip -j neigh`
+and `bridge -j` (iproute2 4.18 or newer), and IF-MIB and LLDP-MIB over SNMP where the site configures it, else `ip -j`
+and `lldpctl -f json0`. Writes with `nft -f -` (`_nft_table`), clears sessions with `conntrack -D`.
 
 Oddities: octet counts need net.netfilter.nf_conntrack_acct=1, and apply to sessions that begin after it was set;
 `conntrack -D` leaves with status 1 when there was nothing to delete; a blocked client's sessions stay in the table
@@ -13,11 +13,11 @@ while as FAILED or INCOMPLETE; net-snmp has no bridge tables of its own.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import chain
-from typing import Any
+from typing import Any, ClassVar
 
 from switchguard.core.model import (
     Address,
@@ -31,13 +31,14 @@ from switchguard.core.model import (
     NatSize,
     NatUsage,
     Neighbor,
+    Network,
     PortCounters,
 )
-from switchguard.errors import CommandRefused, UnexpectedOutput
-from switchguard.ports import Session, SpeaksNetlink
+from switchguard.errors import CommandRefused, StreamLost, UnexpectedOutput
+from switchguard.ports import Capture, Follows, NatTable, Session, SpeaksNetlink
 
-from . import _iproute, _linux_kernel, _nft_table
-from ._conntrack import read_conntrack
+from . import _conntrack_news, _iproute, _linux_kernel, _netlink, _nft_table
+from ._conntrack import CAPTURE, read_conntrack
 from ._lines import json_of, lines_of, rows_of
 from ._snmp_tables import SnmpTables
 
@@ -50,6 +51,7 @@ ADDRESSES = "ip -j addr show"
 NEIGHBORS = "ip -j neigh show"
 FORWARDING = "bridge -j fdb show"
 INTERFACES = "ip -j -s link show"
+EVENTS = f"cat {SYSCTL}/nf_conntrack_events"
 UPTIME = "cat /proc/uptime"
 LLDP = "lldpctl -f json0"
 LIST = f"nft -j list table {_nft_table.TABLE}"
@@ -68,12 +70,13 @@ class Linux(SnmpTables):
         directions="source",
         ownership="named set",
     )
+    captures: ClassVar[Mapping[str, Capture]] = {"conntrack": CAPTURE}
 
     # --- reading ---
 
     def nat(self, session: Session) -> tuple[NatUsage, ...]:
         """Usage per inside address. The gateway's own sessions are nobody's. Any line that is no row is an error."""
-        own = _iproute.own_addresses(session, rows_of(session, session.ask(ADDRESSES)))
+        own = self._own(session)
         if isinstance(session, SpeaksNetlink) and session.speaks("netlink"):
             return _linux_kernel.usages(session, own, self._timeouts(session))
         chunks = chain.from_iterable(session.stream(command) for command in NAT)
@@ -85,6 +88,32 @@ class Linux(SnmpTables):
         if not table.complete:
             raise UnexpectedOutput(session.device.name, NAT[-1], "a NAT table that ends in the middle of a line")
         return table.usages
+
+    def nat_begins(self, session: Session, tick_s: float) -> Iterator[tuple[NatUsage, ...]]:
+        """From the kernel itself where we run on it, else from `conntrack -E` on a channel of its own."""
+        return map(_linux_kernel.begun, self._news(session, "NEW", _netlink.GROUP_NEW, tick_s))
+
+    def nat_ends(self, session: Session, tick_s: float) -> Iterator[tuple[NatUsage, ...]]:
+        """Octets need net.netfilter.nf_conntrack_acct=1 when the session begins."""
+        return self._news(session, "DESTROY", _netlink.GROUP_DESTROY, tick_s)
+
+    def _news(self, session: Session, event: str, group: int, tick_s: float) -> Iterator[tuple[NatUsage, ...]]:
+        own, timeouts = self._own(session), self._timeouts(session)
+        if session.ask(EVENTS).strip() == "0":
+            raise StreamLost(session.device.name, "net.netfilter.nf_conntrack_events is 0: the kernel tells no events")
+        if isinstance(session, SpeaksNetlink) and session.speaks("netlink"):
+            return _linux_kernel.news(session, group, own, timeouts, tick_s)
+        if isinstance(session, Follows):
+            chunks = session.follow(_conntrack_news.command(event), tick_s)
+            return _conntrack_news.read_news(chunks, session.device.name, own, timeouts)
+        raise StreamLost(session.device.name, "this session cannot follow a command")
+
+    def _own(self, session: Session) -> frozenset[Address]:
+        return _iproute.own_addresses(session, rows_of(session, session.ask(ADDRESSES)))
+
+    def read_capture(self, chunks: Iterable[bytes], table: str, inside: Sequence[Network]) -> NatTable:
+        """Idle times as if the gateway had Linux's own timeouts."""
+        return read_conntrack(chunks, PLATFORM, inside=inside)
 
     def nat_size(self, session: Session) -> NatSize:
         match lines_of(session, session.ask(NAT_SIZE)):
@@ -169,10 +198,15 @@ class Linux(SnmpTables):
         )
 
     def clear_sessions(self, session: Session, addresses: Sequence[Address]) -> int:
-        """Sessions that these addresses began. Each address costs a walk of the whole table on the gateway."""
+        """Sessions that these addresses began. Each address costs a walk of the whole table on the gateway; in the kernel
+        alone where it honours our filter, else with all of it passed to conntrack (ten times as long)."""
         return sum(self._clear(session, address) for address in addresses)
 
     def _clear(self, session: Session, address: Address) -> int:
+        if isinstance(session, SpeaksNetlink) and session.speaks("netlink"):
+            cleared = _linux_kernel.clear(session, address)
+            if cleared is not None:
+                return cleared
         command = f"conntrack -D -f ipv{address.version} -s {address}"
         try:
             return sum(chunk.count(b"\n") for chunk in session.stream(command))

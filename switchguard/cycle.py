@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from switchguard.core.attribute import attribute
 from switchguard.core.calm import pause_reason
 from switchguard.core.decide import decide
-from switchguard.core.evidence import Evidence, NatTable, TableSize
+from switchguard.core.evidence import Evidence, TableHistory, TableSize
 from switchguard.core.model import (
     Attribution,
     Decision,
@@ -29,6 +29,7 @@ from switchguard.core.model import (
 from switchguard.core.plan import plan
 from switchguard.core.refresh import refresh
 from switchguard.core.rules import advance, judge_all
+from switchguard.core.tally import Crossing, sighted, with_windows
 from switchguard.ports import Ledger
 
 PLACES: frozenset[Table] = frozenset({"arp", "fdb", "links", "interfaces"})
@@ -82,6 +83,20 @@ def look(policy: Policy, doors: Doors, tables: Collection[Table], before: Snapsh
     return _settle(policy, doors, snapshot, attribution, findings, calm)
 
 
+def pass_on_sight(policy: Policy, doors: Doors, crossings: Sequence[Crossing], before: Snapshot) -> Pass:
+    """A pass for what a stream saw, which does not wait for the translation tables. Only those who crossed are judged,
+    on places read just now; every safeguard is the same, and so is the way from verdict to device."""
+    snapshot = refresh(before, doors.gather(PLACES))
+    places_only = tuple(reading for reading in snapshot.readings if reading.table != "nat")
+    calm = pause_reason(before, replace(snapshot, readings=places_only))
+    attribution = attribute(with_windows(snapshot, crossings))
+    evidence = evidence_of(policy, doors.ledger, snapshot, attribution)
+    findings = () if calm else sighted(evidence, policy.rules, crossings)
+    seen = _settle(policy, doors, snapshot, attribution, findings, calm)
+    doors.ledger.sentence(seen.decision.standing, seen.decision.released, doors.clock())
+    return replace(seen, outcomes=doors.apply(seen.plan))
+
+
 def evidence_of(policy: Policy, ledger: Ledger, snapshot: Snapshot, attribution: Attribution) -> Evidence:
     """What the tables say now, and what the ledger remembers."""
     return Evidence(
@@ -91,7 +106,8 @@ def evidence_of(policy: Policy, ledger: Ledger, snapshot: Snapshot, attribution:
         standing=ledger.standing(),
         past=ledger.past(attribution.at - longest_memory(policy)),
         tables=tuple(
-            NatTable(size.device, (TableSize(snapshot.at, size.entries),), size.limit) for size in snapshot.nat_sizes
+            TableHistory(size.device, (TableSize(snapshot.at, size.entries),), size.limit)
+            for size in snapshot.nat_sizes
         ),
     )
 

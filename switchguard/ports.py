@@ -4,10 +4,11 @@ Drivers speak to a `Session` and return core values; they open nothing and keep 
 capability Protocols whose methods it defines (`isinstance(driver, ReadsNat)`); the matrix is printed from that.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
+from re import Pattern
 from typing import Literal, Protocol, runtime_checkable
 
 from switchguard.core.model import (
@@ -26,6 +27,7 @@ from switchguard.core.model import (
     NatSize,
     NatUsage,
     Neighbor,
+    Network,
     Outcome,
     PastPenalty,
     Plan,
@@ -149,9 +151,9 @@ class SpeaksNetlink(Protocol):
     """What a session with the machine that we run on can do besides: netfilter without a command in between. To be
     used where `speaks("netlink")`."""
 
-    def netlink(self, request: bytes) -> Iterator[bytes]:
-        """One request of netfilter's subsystem: its answer in blocks of whole messages. CommandRefused in the kernel's
-        words."""
+    def netlink(self, request: bytes) -> Iterator[memoryview]:
+        """One request of netfilter's subsystem: its answer in blocks of whole messages, each of which is overwritten by
+        the next. CommandRefused in the kernel's words."""
 
     def netlink_news(self, groups: Sequence[int], tick_s: float) -> Iterator[bytes]:
         """The same of what these multicast groups tell, for as long as it is iterated: a block about every `tick_s`,
@@ -209,6 +211,43 @@ class ReadsLinks(Protocol):
     def links(self, session: Session) -> tuple[Link, ...]: ...
 
 
+@dataclass(frozen=True, slots=True)
+class NatTable:
+    """What a table held. `entries` = the sessions of all `usages` + `not_clients`."""
+
+    entries: int
+    usages: tuple[NatUsage, ...]
+    """Busiest first."""
+    not_clients: int = 0
+    """Rows of the gateway itself and of machines outside."""
+    unparsed: int = 0
+    samples: tuple[tuple[int, str], ...] = ()
+    """Line number and text of the first three lines that are neither rows nor noise."""
+    complete: bool = True
+    """Whether the last line was a whole one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """One output of a platform that can be read from a file, long after somebody saved it."""
+
+    printed_by: tuple[str, ...]
+    """What the commands that print it begin with, or the names of the files."""
+    row: Pattern[str]
+    """Matches how its rows begin, as no other output does: tells what a file is. Only the driver reads them."""
+
+
+@runtime_checkable
+class ReadsCapture(Protocol):
+    @property
+    def captures(self) -> Mapping[str, Capture]:
+        """By a short name, for `switchguard analyze --table`."""
+
+    def read_capture(self, chunks: Iterable[bytes], table: str, inside: Sequence[Network]) -> NatTable:
+        """Memory does not grow with the table. `table` is one of `captures`. `inside`: the clients' networks, where
+        known; every other row is then nobody's. A line that is no row and no known noise is counted, never an error."""
+
+
 @runtime_checkable
 class Enforces(Protocol):
     """Render, preview, push, read back. Rendering is pure; `apply` decides the order and records every step."""
@@ -232,6 +271,13 @@ class Enforces(Protocol):
 class ClearsSessions(Protocol):
     def clear_sessions(self, session: Session, addresses: Sequence[Address]) -> int:
         """Delete the translations of these inside addresses; how many went."""
+
+
+Ticks = Generator[tuple[NatUsage, ...], None, None]
+"""What each tick of a stream brought, summed per inside address; often nothing."""
+Stream = Callable[[float], Ticks]
+"""Follows one gateway: seconds per tick -> what each tick brought, for as long as it is iterated. StreamLost when
+something may have been missed; closing the iterator ends it."""
 
 
 @runtime_checkable

@@ -5,8 +5,8 @@ in silence.
 """
 
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -16,8 +16,11 @@ from apscheduler.triggers.interval import IntervalTrigger
 from switchguard.core.model import NatSize, Policy, Snapshot
 from switchguard.core.refresh import refresh
 from switchguard.core.surge import surge
-from switchguard.cycle import PLACES, USAGE, Doors, Pass, one_pass
+from switchguard.core.tally import Crossing, Watching
+from switchguard.cycle import PLACES, USAGE, Doors, Pass, one_pass, pass_on_sight
 from switchguard.errors import SwitchguardError
+from switchguard.ports import Stream
+from switchguard.watch import Watcher
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +34,14 @@ class Periods:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a reload replaces: policy, doors, periods."""
+    """What a reload replaces: policy, doors, periods, and what is followed between two polls."""
 
     policy: Policy
     doors: Doors
     periods: Periods
+    begins: Mapping[str, Stream] = field(default_factory=dict)
+    """Gateway -> the sessions that begin there: `detect: stream`."""
+    watching: Watching = Watching()
 
 
 class Service:
@@ -46,6 +52,7 @@ class Service:
         self._seen: Snapshot | None = None
         self._sizes: dict[str, NatSize] = {}
         self._passing = threading.Lock()
+        self._watchers: tuple[Watcher, ...] = ()
         self._scheduler = BackgroundScheduler(
             timezone="UTC",
             # One worker makes passes, one asks for sizes: a long pass delays the next one, it never meets it.
@@ -69,19 +76,54 @@ class Service:
                 next_run_time=now,
             )
         self._scheduler.start()
+        self._watch()
 
     def reload(self, setup: Setup) -> None:
         """From the next run on; what has been seen stays, with its age."""
         with self._passing:
             self._setup = setup
+        self._watch()
         for name, period in self._periods().items():
             self._scheduler.reschedule_job(name, trigger=IntervalTrigger(seconds=period.total_seconds()))
         self._hurry("reloaded")
 
     def stop(self, patience_s: float) -> bool:
         """No new run starts; True when the one in progress ended in time."""
+        for watcher in self._watchers:
+            watcher.stop()
         self._scheduler.shutdown(wait=False)
         return self._passing.acquire(timeout=patience_s)
+
+    def following(self) -> Mapping[str, str]:
+        """Gateway -> "" while its stream is followed, else why only polls find anybody there."""
+        return {watcher.gateway: watcher.trouble for watcher in self._watchers}
+
+    def _watch(self) -> None:
+        """One thread per gateway that tells of sessions while they begin; those of an older setup end."""
+        for watcher in self._watchers:
+            watcher.stop()
+        setup = self._setup
+        self._watchers = tuple(
+            Watcher(gateway, stream, setup.policy.rules, setup.watching, self._crossed, self._tell)
+            for gateway, stream in setup.begins.items()
+        )
+        for watcher in self._watchers:
+            watcher.start()
+
+    def _crossed(self, crossings: Sequence[Crossing]) -> None:
+        """From a watcher's thread: the pass is made by the worker that makes all passes, as soon as it is free."""
+        whose = ", ".join(str(crossing.address) for crossing in crossings)
+        self._tell("over the threshold, looking now", addresses=whose, rule=crossings[0].rule)
+        self._scheduler.add_job(self._guarded("sight", lambda: self._on_sight(crossings)), executor="passes")
+
+    def _on_sight(self, crossings: Sequence[Crossing]) -> None:
+        if self._seen is None:  # nobody knows anybody yet; the first pass is on its way
+            return
+        with self._passing:
+            result = pass_on_sight(self._setup.policy, self._setup.doors, crossings, self._seen)
+            self._seen = result.snapshot
+        self._report(result)
+        self._come_back_for(result)
 
     def _periods(self) -> Mapping[str, timedelta]:
         every = self._setup.periods

@@ -1,5 +1,6 @@
 """`switchguard lab demo`: the evening on a real network in namespaces, or its recording where none can be built."""
 
+import io
 import json
 import os
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 from rich.rule import Rule
 from rich.text import Text
 
@@ -20,6 +22,8 @@ from switchguard.lab import enter
 from switchguard.lab.control import Lab
 from switchguard.lab.demo import Demo, Evening, Scene, quick_site
 
+WIDTH = 118
+"""Columns of the recording and of its picture."""
 LONGEST_PAUSE_S = 2.0
 """Between two scenes of the recording."""
 
@@ -27,11 +31,15 @@ LONGEST_PAUSE_S = 2.0
 def demo(
     as_json: Json = False,
     record: Annotated[Path | None, typer.Option(help="Keep the evening in this file, for playing it again.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="Draw the recorded evening as an SVG instead.")] = None,
 ) -> None:
     """A swarm is found, cut, found again under another MAC, and released: in about a minute, on a real network.
 
     Example: switchguard lab demo --json
     """
+    if picture:
+        draw(picture)
+        return
     if "SWITCHGUARD_LAB" not in os.environ:
         go_inside(as_json, record)
         return
@@ -42,6 +50,8 @@ def demo(
         if not as_json:
             show_scene(scene)
 
+    if record:
+        os.environ["COLUMNS"] = str(WIDTH)
     evening = Demo(Lab.current(), quick_site(), tell).play()
     if record:
         record.write_text(json.dumps([asdict(scene) for scene in scenes], ensure_ascii=False, indent=1) + "\n")
@@ -66,23 +76,34 @@ def go_inside(as_json: bool, record: Path | None) -> None:
 
 def play_recording() -> None:
     """Scene by scene, with the pauses that they had, up to a limit."""
-    text = (files("switchguard.lab") / "evening.json").read_text()
     shown = 0.0
-    for scene in (Scene(**fields) for fields in json.loads(text)):
+    for scene in recording():
         if sys.stdout.isatty():
             time.sleep(min(scene.at_s - shown, LONGEST_PAUSE_S))
         shown = scene.at_s
         show_scene(scene)
 
 
-def show_scene(scene: Scene) -> None:
-    out = show.console()
+def recording() -> list[Scene]:
+    return [Scene(**fields) for fields in json.loads((files("switchguard.lab") / "evening.json").read_text())]
+
+
+def draw(picture: Path) -> None:
+    """The recorded evening as a terminal shows it."""
+    paper = Console(record=True, width=WIDTH, force_terminal=True, file=io.StringIO(), highlight=False)
+    for scene in recording():
+        show_scene(scene, paper)
+    picture.write_text(paper.export_svg(title="switchguard lab demo"))
+
+
+def show_scene(scene: Scene, paper: Console | None = None) -> None:
+    out = paper or show.console()
     match scene.kind:
         case "title":
             out.print()
             out.print(Rule(Text(f"{scene.at_s:5.1f} s  {scene.text}", style="bold"), align="left", characters="─"))
         case "diff":
-            show.show_diff(scene.text)
+            show.show_diff(scene.text, out)
         case "output":
             out.print(scene.text, markup=False, style="dim" if out.is_terminal else None)
         case "good" | "bad":

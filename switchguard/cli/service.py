@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Mapping
 from datetime import datetime
 from types import FrameType
 
@@ -14,6 +15,7 @@ from switchguard.cli import objects, show
 from switchguard.cli.options import Json
 from switchguard.cli.wiring import Wiring, clock
 from switchguard.core.explain import change_sentence, refusal_sentence
+from switchguard.core.tally import Watching
 from switchguard.cycle import Pass
 from switchguard.edge.logs import configure_logs
 from switchguard.errors import SwitchguardError
@@ -32,7 +34,7 @@ def run(ctx: typer.Context) -> None:
     """
     configure_logs("plain" if sys.stderr.isatty() else "json")
     wiring = Wiring.of(ctx.obj)
-    service = Service(setup(wiring), tell, lambda result: report(wiring, result))
+    service = Service(setup(wiring), tell, lambda result: report(wiring, result, service.following()))
     wake = threading.Event()
     asked: list[int] = []
 
@@ -65,8 +67,14 @@ def warn(event: str, **facts: object) -> None:
 
 
 def setup(wiring: Wiring) -> Setup:
-    poll = wiring.site.poll
-    return Setup(wiring.site.policy, wiring.doors(), Periods(poll.nat_size, poll.nat, poll.tables))
+    poll, follow = wiring.site.poll, wiring.site.follow
+    return Setup(
+        wiring.site.policy,
+        wiring.doors(),
+        Periods(poll.nat_size, poll.nat, poll.tables),
+        begins=wiring.streams("begins") if follow.begins else {},
+        watching=Watching(follow.tick.total_seconds(), round(follow.window / follow.tick), follow.windows),
+    )
 
 
 def reload(ctx: typer.Context, service: Service, wiring: Wiring) -> Wiring:
@@ -82,7 +90,7 @@ def reload(ctx: typer.Context, service: Service, wiring: Wiring) -> Wiring:
     return fresh
 
 
-def report(wiring: Wiring, result: Pass) -> None:
+def report(wiring: Wiring, result: Pass, following: Mapping[str, str]) -> None:
     """What a pass did, to the log and for `status`."""
     for outcome in result.outcomes:
         tell(outcome.state, device=outcome.change.slot.device, what=change_sentence(outcome.change), why=outcome.why)
@@ -107,6 +115,7 @@ def report(wiring: Wiring, result: Pass) -> None:
             "seconds": {f"{r.device} {r.table}": round(r.seconds, 3) for r in snapshot.readings},
             "gaps": [objects.gap_object(gap) for gap in snapshot.gaps],
             "calm": result.calm,
+            "streams": dict(following),
         }
     )
 
@@ -145,6 +154,8 @@ def status(ctx: typer.Context, as_json: Json = False) -> None:
     for name, size in last["translations"].items():
         ceiling = f" of {size['limit']:,}" if size["limit"] else ""
         show.say(f"  {name}: {size['entries']:,}{ceiling} translations")
+    for name, trouble in last.get("streams", {}).items():
+        show.say(f"  {name}: {'only polled: ' + trouble if trouble else 'sessions are followed as they begin'}")
     for gap in last["gaps"]:
         show.complain(f"  gap: {gap['device']} {gap['table']}: {gap['why']}")
 

@@ -1,5 +1,6 @@
 """Plans, rankings and outcomes for people: Rich tables on a terminal, plain lines through a pipe."""
 
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,13 +16,14 @@ from switchguard.core.rules.naughty_factor import Factor
 from switchguard.errors import DeviceError
 
 PIPE_WIDTH = 160
-"""Columns when nobody says how wide the paper is."""
+"""Columns when neither a terminal nor $COLUMNS says how wide the paper is."""
 
 
 def console(stderr: bool = False) -> Console:
     """A fresh console, so that a redirected stream is honoured; colour only on a terminal."""
     stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, highlight=False, soft_wrap=True, width=None if stream.isatty() else PIPE_WIDTH)
+    known = stream.isatty() or "COLUMNS" in os.environ
+    return Console(stderr=stderr, highlight=False, soft_wrap=True, width=None if known else PIPE_WIDTH)
 
 
 def say(text: str) -> None:
@@ -130,8 +132,8 @@ def show_plan(plan: Plan, diffs: Mapping[str, Diff | DeviceError]) -> None:
         say("nothing to do: the devices already enforce what should be enforced")
 
 
-def show_diff(text: str) -> None:
-    out = console()
+def show_diff(text: str, out: Console | None = None) -> None:
+    out = out or console()
     if out.is_terminal:
         out.print(Syntax(text.rstrip("\n"), "diff", background_color="default"))
     else:

@@ -58,7 +58,7 @@ def penalties(
         verdict = record.verdict
         until = record.released_at or verdict.until
         made.add_row(
-            verdict.client,
+            str(verdict.client).removeprefix("mac:"),
             penalty_phrase(verdict.penalty),
             ", ".join(sorted({held.slot.device for held in record.slots})) or "-",
             local(verdict.since),
@@ -71,7 +71,10 @@ def penalties(
 
 
 def local(moment: datetime) -> str:
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    """Wall-clock time here; the date only when it is not today's."""
+    here = moment.astimezone()
+    today = here.date() == clock().astimezone().date()
+    return here.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M:%S")
 
 
 def explain(

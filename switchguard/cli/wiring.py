@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from switchguard import plugins
 from switchguard.core.model import Device, Enforced, Enforcer, Gap, Outcome, Penalty, Plan, Slot, Snapshot, Table
@@ -18,7 +19,8 @@ from switchguard.edge.kept import KeptSessions
 from switchguard.edge.ledger import SqlLedger
 from switchguard.edge.settings import Site, load_site
 from switchguard.edge.snapshots import load_snapshot
-from switchguard.ports import ClearsSessions, Enforces, Session
+from switchguard.edge.stream import streams
+from switchguard.ports import ClearsSessions, Enforces, Session, Stream
 
 KEEP_S = 150.0
 """A resting session is closed after this long: longer than the usual poll period, shorter than an EXEC time-out."""
@@ -74,6 +76,10 @@ class Wiring:
 
     def opens(self, device: Device) -> AbstractContextManager[Session]:
         return self.sessions.open(device)
+
+    def streams(self, what: Literal["begins", "ends"]) -> Mapping[str, Stream]:
+        """Each in a session of its own, however many others a device has."""
+        return streams(self.site.devices, lambda device: open_session(device, self.site.endpoints[device.name]), what)
 
     def gather(self, tables: Collection[Table]) -> Snapshot:
         return gather(self.site.devices, self.opens, tables, clock, tell=self.tell)

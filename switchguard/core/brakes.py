@@ -6,8 +6,9 @@ are judged together, by their `since`: too many are all refused, for as long as 
 several cycles (a pause, a switch that could not be read) are let in oldest first, never more in one cycle than the
 brake allows. Verdicts that would only be observed are held against the brake as they came, cycle by cycle.
 
-A person's requests and penalties that follow their client pass the brakes one by one; only a full device stops them.
-Releases never pass here at all.
+A person's requests, probation and penalties that follow their client pass the brakes one by one; only a full device
+stops them. What is nobody's fault (a limit for everybody, a tier) may be as many as there are clients, and takes none
+of a device's room for penalties. Releases never pass here at all.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -29,13 +30,15 @@ _LATER = Objection(
 def brake(
     placements: Sequence[Placement], standing: Collection[str], situation: Situation
 ) -> tuple[list[Placement], list[Refusal]]:
-    """The placements that may happen, and refusals for the others. `standing`: ids of all verdicts that are wanted."""
+    """The placements that may happen, and refusals for the others. `standing`: ids of all verdicts that are wanted,
+    but for those that are nobody's fault."""
     gate = _Gate(standing, situation)
     fresh: list[Placement] = []
     for placement in placements:
-        if not _writes(placement, situation):
+        verdict = placement.unit.verdict
+        if verdict.routine or not _writes(placement, situation):
             gate.allowed.append(placement)
-        elif is_manual(placement.unit.verdict) or placement.unit.verdict.id in gate.known:
+        elif is_manual(verdict) or verdict.probation or verdict.id in gate.known:
             gate.judge([placement], None)
         else:
             fresh.append(placement)
@@ -97,7 +100,7 @@ def _writes(placement: Placement, situation: Situation) -> bool:
         there = situation.present(slot)
         if there is None and situation.readable(slot.device):
             return True
-        penalty = placement.unit.verdict.penalty
+        penalty = situation.as_put(placement.unit.verdict, slot.device)
         if there is not None and slot in situation.held and strictest((there, penalty)) != there:
             return True
     return False

@@ -1,8 +1,8 @@
 """Hours, days, weeks and months as people count them: by the wall clock of a time zone, from a chosen hour.
 
-The zone comes as a value. A day that is 23 or 25 hours long because the clocks change is one day; a start that the clocks
-leap over is that much later on that day; one that comes twice is the first of the two. Windows of one kind follow each
-other without gap or overlap, so nothing is counted twice or forgotten.
+The zone comes as a value. A day that is 23 or 25 hours long because the clocks change is one day; a start that the
+clocks leap over is that much later on that day; one that comes twice is the first of the two. Windows of one kind
+follow each other without gap or overlap, so nothing is counted twice or forgotten.
 """
 
 from dataclasses import dataclass

@@ -6,13 +6,20 @@ absent; neither is evidence, so neither shortens anything, and a rule that left 
 Repeating makes it longer: a penalty lasts `lasts * escalate ** n`, at most `at_most`. `n` adds up the client's ended
 penalties of the same rule, each worth 0.5 ** (time since its end / forget_after): one forget_after of good behaviour
 halves the memory, so n tends to zero whatever it was. (fail2ban multiplies by two per ban in its database, so that
-there the database's purge setting decides how long memory lasts.)
+there the database's purge setting decides how long memory lasts.) A rule with a ladder takes its next step instead,
+and a zone may soften what comes out (`ladder`).
+
+When a rule's penalty has run its time it may be followed by probation, something softer for a while. Probation is no
+offence, protects from no new penalty, and follows neither a person's release nor the emptying of the box.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
+from switchguard.core.explain import penalty_phrase
+from switchguard.core.ladder import at_latest, emptied, ends, softened, step, zone_of
 from switchguard.core.model import (
     Address,
     ClientId,
@@ -26,7 +33,6 @@ from switchguard.core.model import (
     Refusal,
     Release,
     Rule,
-    Sentence,
     Verdict,
 )
 
@@ -34,9 +40,6 @@ MANUAL = "manual"
 """The `rule` of a penalty that a person asked for."""
 
 TIME_IS_UP = "its time is up"
-
-LONGEST = timedelta(days=3650)
-"""Where escalation without `at_most` stops growing, so that an end is always a date."""
 
 
 def decide(
@@ -50,21 +53,36 @@ def decide(
 
     One penalty per client and rule at a time: a further finding neither adds a second one nor extends the first.
     """
-    released = tuple(Release(verdict, TIME_IS_UP) for verdict in _in_order(standing) if is_over(verdict, now))
-    staying = tuple(verdict for verdict in standing if not is_over(verdict, now))
-    memory = (*past, *(PastPenalty(it.verdict.client, it.verdict.rule, it.verdict.since, now) for it in released))
+    released = tuple(_releases(standing, policy, now))
+    gone = {release.verdict.id for release in released}
+    staying = tuple(verdict for verdict in standing if verdict.id not in gone)
+    memory = (*past, *(_ended(release.verdict, now) for release in released if not release.verdict.probation))
     rules = {rule.name: rule for rule in reversed(policy.rules)}
     sentenced: list[Verdict] = []
     declined: list[Refusal] = []
     for finding in _worst_of_each(findings):
-        match _judge(finding, rules.get(finding.rule), (*staying, *sentenced), memory, now):
+        match _judge(finding, rules.get(finding.rule), (*staying, *sentenced), memory, policy, now):
             case Verdict() as verdict:
                 sentenced.append(verdict)
             case Refusal() as refusal:
                 declined.append(refusal)
             case None:
                 pass
-    return Decision(_in_order((*staying, *sentenced)), released, tuple(declined))
+    freed = [release.verdict for release in released if release.why == TIME_IS_UP]
+    watched = [it for verdict in freed for it in _probation(verdict, rules.get(verdict.rule), sentenced, policy, now)]
+    return Decision(_in_order((*staying, *sentenced, *watched)), released, tuple(declined))
+
+
+def _releases(standing: Sequence[Verdict], policy: Policy, now: datetime) -> Iterator[Release]:
+    for verdict in _in_order(standing):
+        if why := emptied(policy.box, verdict, now, policy.zone):
+            yield Release(verdict, why)
+        elif is_over(verdict, now):
+            yield Release(verdict, TIME_IS_UP)
+
+
+def _ended(verdict: Verdict, now: datetime) -> PastPenalty:
+    return PastPenalty(verdict.client, verdict.rule, verdict.since, now, verdict.routine)
 
 
 def is_over(verdict: Verdict, now: datetime) -> bool:
@@ -126,58 +144,78 @@ def offences(client: ClientId, rule: str, past: Iterable[PastPenalty], forget_af
     )
 
 
-def how_long(sentence: Sentence, decayed_offences: float) -> timedelta | None:
-    """The term for somebody with this many decayed offences; None: until somebody lifts it. An `escalate` below one
-    counts as one: repeating never pays."""
-    if sentence.lasts is None:
-        return None
-    ceiling = sentence.at_most if sentence.at_most is not None else max(sentence.lasts, LONGEST)
-    try:
-        factor: float = max(1.0, sentence.escalate) ** decayed_offences
-    except OverflowError:
-        return ceiling
-    if sentence.lasts.total_seconds() * factor >= ceiling.total_seconds():
-        return ceiling
-    return sentence.lasts * factor
-
-
 def _judge(
-    finding: Finding, rule: Rule | None, standing: Iterable[Verdict], past: Iterable[PastPenalty], now: datetime
+    finding: Finding,
+    rule: Rule | None,
+    standing: Iterable[Verdict],
+    past: Iterable[PastPenalty],
+    policy: Policy,
+    now: datetime,
 ) -> Verdict | Refusal | None:
     if rule is None:
         return _let_off(finding, "the policy has no rule of this name", "unsupported")
     if any(_covers(verdict, finding) for verdict in standing):
         return None
+    if finding.until is not None and finding.until <= now:
+        return None
     if finding.streak < rule.for_polls:
         return _let_off(finding, f"over the threshold in {finding.streak} of {rule.for_polls} polls so far", "streak")
-    return _sentence(finding, rule, past, now)
+    return _sentence(finding, rule, past, policy, now)
 
 
-def _sentence(finding: Finding, rule: Rule, past: Iterable[PastPenalty], now: datetime) -> Verdict:
+def _sentence(finding: Finding, rule: Rule, past: Iterable[PastPenalty], policy: Policy, now: datetime) -> Verdict:
     decayed = offences(finding.client, rule.name, past, rule.sentence.forget_after, now)
-    term = how_long(rule.sentence, decayed)
+    offence = 1 + int(decayed + 0.5)
+    taken, growth = step(rule.sentence, decayed)
+    penalty = softened(finding.penalty or taken.penalty, zone_of(finding.addresses, policy.zones), offence)
+    until = finding.until or ends(taken, growth, now, policy.zone)
+    if not finding.routine:
+        until = at_latest(policy.box, penalty, until, now, policy.zone)
     return Verdict(
         id=_identify(finding.client, rule.name, now),
         client=finding.client,
         rule=rule.name,
-        penalty=finding.penalty or rule.sentence.penalty,
+        penalty=penalty,
         since=now,
-        until=finding.until or (None if term is None else now + term),
+        until=until,
         because=finding.because,
         macs=tuple(sorted(finding.macs)),
         addresses=finding.addresses,
-        offence=1 + int(decayed + 0.5),
+        offence=offence,
         location=finding.location,
         network=finding.network,
         routine=finding.routine,
     )
 
 
+def _probation(
+    freed: Verdict, rule: Rule | None, sentenced: Iterable[Verdict], policy: Policy, now: datetime
+) -> Iterator[Verdict]:
+    """What follows the penalty that ended, by the step of its offence. Nothing for who is sentenced again at once."""
+    blameless = freed.probation or freed.routine or is_manual(freed)
+    if rule is None or blameless or any(_same_cause(freed, verdict) for verdict in sentenced):
+        return
+    taken, _ = step(rule.sentence, freed.offence - 1)
+    if taken.probation is not None:
+        zone = zone_of(freed.addresses, policy.zones)
+        yield replace(
+            freed,
+            id=_identify(freed.client, f"probation {freed.rule}", now),
+            penalty=softened(taken.probation.penalty, zone, freed.offence),
+            since=now,
+            until=now + taken.probation.lasts,
+            because=f"on probation after {penalty_phrase(freed.penalty)}: {freed.because}",
+            probation=True,
+        )
+
+
 def _covers(verdict: Verdict, finding: Finding) -> bool:
     """The same rule on the same client, also where it has got a better identity since (a user instead of a MAC)."""
-    return verdict.rule == finding.rule and (
-        verdict.client == finding.client or not set(verdict.macs).isdisjoint(finding.macs)
-    )
+    return not verdict.probation and _same_cause(verdict, finding)
+
+
+def _same_cause(one: Verdict, other: Verdict | Finding) -> bool:
+    return one.rule == other.rule and (one.client == other.client or not set(one.macs).isdisjoint(other.macs))
 
 
 def _weight(age: timedelta, forget_after: timedelta) -> float:

@@ -1,8 +1,8 @@
 """Everything that a rule may look at, as one value: `judge(evidence, rule)` needs nothing else and asks nobody.
 
 Whoever fills it (the pass, from the ledger and the tables) may leave out whatever the site does not have: each part has
-an empty default, and a rule that finds its part empty finds nobody guilty. Moments are aware, rates are bits per second,
-traffic is octets, shares are 0.0-1.0. Sequences over time are ordered, oldest first, and do not overlap.
+an empty default, and a rule that finds its part empty finds nobody guilty. Moments are aware, rates are bits per
+second, traffic is octets, shares are 0.0-1.0. Sequences over time are ordered, oldest first, and do not overlap.
 """
 
 from collections.abc import Iterator, Mapping
@@ -54,7 +54,7 @@ class TableSize:
 
 
 @dataclass(frozen=True, slots=True)
-class NatTable:
+class TableHistory:
     """One gateway's translation table, or the part of it that uses one public address. The last size is the present."""
 
     device: str
@@ -118,7 +118,7 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One poll's evidence. Only `attribution` and `now` are needed; everything else is history or comes from the site."""
+    """One poll's evidence. Only `attribution` and `now` are needed; the rest is history, or comes from the site."""
 
     attribution: Attribution
     now: datetime
@@ -127,7 +127,7 @@ class Evidence:
     """Penalties in force."""
     past: tuple[PastPenalty, ...] = ()
     """Penalties that have ended: usage counts again from there."""
-    tables: tuple[NatTable, ...] = ()
+    tables: tuple[TableHistory, ...] = ()
     link: LinkLoad | None = None
     traffic: Mapping[ClientId, tuple[Traffic, ...]] = field(default_factory=dict)
     """Also of clients that are not here at the moment. A client that is missing has no known usage."""

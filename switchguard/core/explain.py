@@ -72,8 +72,9 @@ def penalty_phrase(penalty: Penalty) -> str:
             return "a notice"
         case SessionCap(sessions):
             return f"a cap of {sessions:,} sessions"
-        case RateLimit(bits_per_second):
-            return f"a limit of {rate(bits_per_second)}"
+        case RateLimit(bits_per_second, within):
+            shared = "" if within is None else f" within a box of {rate(within)}"
+            return f"a limit of {rate(bits_per_second)}{shared}"
         case RestrictPorts(up_to):
             return f"a restriction to remote ports up to {up_to}"
         case Block(by):

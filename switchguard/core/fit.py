@@ -11,11 +11,12 @@
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from switchguard.core.decide import is_manual
 from switchguard.core.explain import penalty_phrase
+from switchguard.core.ladder import in_box
 from switchguard.core.model import (
     Attribution,
     Block,
@@ -28,6 +29,7 @@ from switchguard.core.model import (
     Mac,
     Penalty,
     Policy,
+    RateLimit,
     Scope,
     Slot,
     Station,
@@ -53,6 +55,14 @@ class Situation:
 
     def readable(self, device: str) -> bool:
         return not isinstance(self.on(device), Gap)
+
+    def as_put(self, verdict: Verdict, device: str) -> Penalty:
+        """The verdict's penalty as this device is to have it: a limit in the box, where the device has one."""
+        penalty, box, enforcer = verdict.penalty, self.policy.box, self.enforcers.get(device)
+        if box is None or enforcer is None or not enforcer.facts.boxes:
+            return penalty
+        boxed = isinstance(penalty, RateLimit) and in_box(verdict)
+        return replace(penalty, within=box.bits_per_second) if boxed else penalty
 
     def present(self, slot: Slot) -> Penalty | None:
         """What is in the slot, as far as the device could be read."""

@@ -46,8 +46,8 @@ class About:
     """The default of that key."""
     sentence: Sentence | None = None
     """What happens where the site names no penalty; None: it must name one."""
-    penalties: tuple[str, ...] = ()
-    """Kinds of penalty that make sense; empty: all do."""
+    penalties: tuple[str, ...] | None = None
+    """Kinds of penalty that make sense; None: all do; none at all: the rule has its own."""
 
 
 def key(meaning: str, default: Any = MISSING, *, at_least: float | None = None, at_most: float | None = None) -> Any:

@@ -7,7 +7,7 @@ rates are bits per second, traffic is octets. `None` always means "the platform 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from typing import ClassVar, Literal, NewType, Self
@@ -345,6 +345,9 @@ class SessionCap:
 class RateLimit:
     kind: ClassVar[str] = "limit"
     bits_per_second: int
+    within: int | None = None
+    """Bits per second that everybody in the box has on this device together; None: not in the box. Only the planner
+    says so, by `Policy.box`: a rule's or a person's penalty is the member's slice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,6 +368,8 @@ class Block:
 class Quarantine:
     kind: ClassVar[str] = "quarantine"
     vlan: int
+    original: int | None = field(default=None, compare=False)
+    """The VLAN that the port had, told by the device: where a release leads to. Nothing that penalties differ by."""
 
 
 Penalty = Notify | SessionCap | RateLimit | RestrictPorts | Block | Quarantine
@@ -429,6 +434,8 @@ class Verdict:
     """A whole subnet is meant."""
     routine: bool = False
     """Nobody's fault, as in Finding."""
+    probation: bool = False
+    """What follows a penalty of this rule that ended: no offence, and no reason to let the next one go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -456,6 +463,7 @@ class PastPenalty:
     rule: str
     since: datetime
     ended: datetime
+    routine: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -598,6 +606,8 @@ class Facts:
     dry_run_diff: Literal["device", "computed"] = "computed"
     """Who makes the diff when nothing may be touched."""
     timed_revert: bool = False
+    boxes: bool = False
+    """Whether limits can share a ceiling (`RateLimit.within`)."""
     unverified: tuple[str, ...] = ()
     """Statements about the platform that no real device has confirmed yet."""
 
@@ -621,11 +631,24 @@ class Zone:
     name: str
     networks: tuple[Network, ...]
     enforce_at: str = "core"
+    ladder: tuple[Penalty, ...] = ()
+    """The hardest that a rule may do here to a first offence, a second one, and so on; empty: whatever it asks for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probation:
+    """A softer penalty for a while after a release. It is no offence, and grows by nothing."""
+
+    penalty: Penalty
+    lasts: timedelta
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """How hard and for how long: `lasts` grows by `escalate` per decayed offence, up to `at_most`."""
+    """How hard and for how long: `lasts` grows by `escalate` per decayed offence, up to `at_most`.
+
+    With `then` it is the first step of a ladder: each further offence takes the next one, and the last one grows.
+    """
 
     penalty: Penalty
     lasts: timedelta | None = timedelta(hours=2)
@@ -633,7 +656,12 @@ class Sentence:
     escalate: float = 1.0
     at_most: timedelta | None = None
     forget_after: timedelta = timedelta(days=7)
-    """An ended penalty counts half after this long (half-life), so that escalation provably decays."""
+    """An ended penalty counts half after this long (half-life), so that escalation provably decays. Of a ladder, the
+    first step's counts."""
+    until: time | None = None
+    """Instead of `lasts`: when it is this time of the day next, by the clock of the site's time zone."""
+    probation: Probation | None = None
+    then: tuple["Sentence", ...] = ()
 
 
 class RuleParams:
@@ -649,7 +677,7 @@ class Rule:
     name: str
     kind: str
     above: float
-    """The threshold, in the unit of the kind (a factor or share 0.0-1.0, octets, connections); 0.0 where it has none."""
+    """The threshold, in the kind's own unit (a factor or share 0.0-1.0, octets, connections); 0.0 where it has none."""
     for_polls: int
     sentence: Sentence
     params: RuleParams | None = None
@@ -676,6 +704,15 @@ class Safeguards:
 
 
 @dataclass(frozen=True, slots=True)
+class Box:
+    """Everybody who is limited for an offence shares this much, each way, whatever their own slices add up to."""
+
+    bits_per_second: int
+    empty_at: time | None = None
+    """Every day at this time of the site's time zone, the rules' limits in it end."""
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     mode: Mode = Mode.OBSERVE
     zones: tuple[Zone, ...] = ()
@@ -683,3 +720,6 @@ class Policy:
     exemptions: tuple[Exemption, ...] = ()
     """From the policy file; the ledger holds those that were added on the command line."""
     safeguards: Safeguards = Safeguards()
+    box: Box | None = None
+    zone: tzinfo = UTC
+    """The site's time zone: what `until` and `empty_at` mean."""

@@ -19,8 +19,9 @@ from switchguard.core.fit import (
     slots_on,
     why_unlocated,
 )
+from switchguard.core.ladder import zone_of
 from switchguard.core.model import Refusal, Role, Slot, Zone
-from switchguard.core.safeguards import Objection, Subject, not_anew, refuse
+from switchguard.core.safeguards import Objection, not_anew, refuse
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +70,14 @@ def _places(unit: Unit, situation: Situation) -> tuple[tuple[str, ...], ...]:
     """The groups of devices to ask, best first, none twice."""
     if unit.verdict.on_device is not None:
         return ((unit.verdict.on_device,),)
-    asked = _named(zone_of(unit.whom, situation.policy.zones), unit, situation)
+    asked = _named(_zone_of(unit, situation), unit, situation)
     others = (_at_location(unit, situation), _gateways(unit, situation))
     return (asked, *(group for group in dict.fromkeys(others) if group and group != asked))
 
 
-def zone_of(whom: Subject, zones: Iterable[Zone]) -> Zone:
-    """The first zone that holds any of the subject's addresses, else one that asks for the core."""
-    for zone in zones:
-        for network in zone.networks:
-            if any(it.version == network.version and it in network for it in whom.addresses):
-                return zone
-    return Zone("everybody else", ())
+def _zone_of(unit: Unit, situation: Situation) -> Zone:
+    """The zone of the subject's addresses, else one that asks for the core."""
+    return zone_of(unit.whom.addresses, situation.policy.zones) or Zone("everybody else", ())
 
 
 def _named(zone: Zone, unit: Unit, situation: Situation) -> tuple[str, ...]:
@@ -121,7 +118,7 @@ def _of_role(role: Role, preferred: Collection[str], situation: Situation) -> tu
 
 def _nobody(unit: Unit, situation: Situation) -> Objection:
     """Why a group of devices is empty."""
-    place = zone_of(unit.whom, situation.policy.zones).enforce_at
+    place = _zone_of(unit, situation).enforce_at
     if place == Role.ACCESS:
         return Objection("unlocated", f"its switch is not known: {why_unlocated(unit)}")
     return Objection("unsupported", f"no device that can enforce has the role {place}")

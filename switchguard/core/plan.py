@@ -86,7 +86,7 @@ def plan(
     situation = Situation(attribution, {it.slot: it for it in held}, enforced, enforcers, policy, now)
     people, refused = _admit(wanted, exempt, situation)
     placements, unplaced = _place_all(people, situation)
-    allowed, braked = brake(placements, {whom.verdict.id for whom in people}, situation)
+    allowed, braked = brake(placements, {whom.verdict.id for whom in people if not whom.verdict.routine}, situation)
     pardoned = {refusal.verdict: refusal.why for refusal in refused if refusal.verdict is not None}
     goal = wants(allowed, people, pardoned, situation)
     slots = sorted({*goal.slots, *situation.held}, key=_slot_order)
@@ -118,10 +118,11 @@ def restricted(whole: Plan, verdicts: Collection[str], held: Sequence[HeldSlot])
 def _admit(
     wanted: Iterable[Verdict], exempt: Sequence[Exemption], situation: Situation
 ) -> tuple[list[Subject], list[Refusal]]:
-    """The subjects that may be penalised at all: a person's requests first, then the oldest."""
+    """The subjects that may be penalised at all: a person's requests first, then the oldest. A notice goes to no
+    device, but an exempt client is not even told."""
     people, refused = [], []
     for verdict in sorted({it.id: it for it in wanted}.values(), key=_rank):
-        if is_over(verdict, situation.now) or isinstance(verdict.penalty, Notify):
+        if is_over(verdict, situation.now):
             continue
         slots = (slot for slot, it in situation.held.items() if verdict.id in it.verdicts)
         whom = subject(verdict, situation.attribution, slots)
@@ -129,7 +130,7 @@ def _admit(
         if objection:
             what = f"{penalty_phrase(verdict.penalty)} for {verdict.client}"
             refused.append(refuse(verdict, what, objection))
-        else:
+        elif not isinstance(verdict.penalty, Notify):
             people.append(whom)
     return people, refused
 

@@ -5,7 +5,7 @@ ones have been seen on their devices, so a client that moves is never free in be
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from switchguard.core.explain import penalty_phrase, slot_phrase
 from switchguard.core.fit import Situation, unit_key
@@ -77,7 +77,7 @@ def wants(
                     reasons.setdefault(slot, []).append(objection.why)
                 case str() as moved_or_ended:
                     reasons.setdefault(slot, []).append(pardoned.get(verdict, moved_or_ended))
-    slots = _merged((*kept, *new))
+    slots = _merged((*kept, *new), situation)
     lifted = {slot: "; ".join(sorted(set(why))) for slot, why in reasons.items() if slot not in slots}
     return Wants(slots, lifted, tuple(refusals))
 
@@ -85,6 +85,14 @@ def wants(
 def strictest(penalties: Iterable[Penalty]) -> Penalty:
     """Of one kind: the lowest number. Two quarantine VLANs have no order of severity; the lower one is as good."""
     return min(penalties, key=lambda it: (_laxity(it), repr(it)))
+
+
+def _together(slot: Slot, wishes: Collection[Wish], situation: Situation) -> Penalty:
+    """What several causes come to on this device. Whom any of them puts into the box is in it, at the lowest limit."""
+    penalties = [situation.as_put(wish.verdict, slot.device) for wish in wishes]
+    harshest = strictest(penalties)
+    boxes = [it.within for it in penalties if isinstance(it, RateLimit) and it.within is not None]
+    return replace(harshest, within=min(boxes)) if boxes and isinstance(harshest, RateLimit) else harshest
 
 
 def _laxity(penalty: Penalty) -> int:
@@ -95,13 +103,13 @@ def _laxity(penalty: Penalty) -> int:
             return 0
 
 
-def _merged(wishes: Iterable[Wish]) -> Mapping[Slot, Want]:
+def _merged(wishes: Iterable[Wish], situation: Situation) -> Mapping[Slot, Want]:
     """A wish for a slot that the same verdict holds already says more than the bare fact of holding it."""
     by_slot: dict[Slot, dict[str, Wish]] = {}
     for wish in wishes:
         by_slot.setdefault(wish.slot, {})[wish.verdict.id] = wish
     return {
-        slot: Want(strictest(wish.verdict.penalty for wish in them.values()), tuple(them[id_] for id_ in sorted(them)))
+        slot: Want(_together(slot, them.values(), situation), tuple(them[id_] for id_ in sorted(them)))
         for slot, them in by_slot.items()
     }
 

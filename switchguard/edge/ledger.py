@@ -123,7 +123,9 @@ class SqlLedger:
         query = select(tables.penalties.c.verdict, ended).where(ended >= since).order_by(ended, tables.penalties.c.id)
         with self._store.reading() as connection:
             ended_verdicts = [(rows.load(Verdict, row.verdict), row.released_at) for row in connection.execute(query)]
-        return tuple(PastPenalty(it.client, it.rule, it.since, at) for it, at in ended_verdicts)
+        return tuple(
+            PastPenalty(it.client, it.rule, it.since, at, it.routine) for it, at in ended_verdicts if not it.probation
+        )
 
     def sentence(self, verdicts: Sequence[Verdict], released: Sequence[Release], at: datetime) -> None:
         """A penalty that has ended stays ended, whoever still lists it: another process may have lifted it since."""

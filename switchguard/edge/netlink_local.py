@@ -5,10 +5,8 @@ A socket belongs to the network namespace that its thread was in when it was ope
 
 import errno
 import os
-import queue
 import socket
 import struct
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -20,9 +18,8 @@ _RCVBUFFORCE = 33
 """SO_RCVBUFFORCE, which passes net.core.rmem_max by (socket(7)); Python has no name for it."""
 _NEWS_BUFFER = 64 << 20
 """Octets: 65,000 new sessions at once did not fill it."""
-_BLOCK, _DATAGRAM = 4 << 20, 1 << 16
+_BLOCK, _DATAGRAM = 8 << 20, 1 << 16
 """How much is handed on at once, and more than the kernel ever sends at once (32 KiB, af_netlink.c)."""
-_AHEAD = 4
 _HEADER = struct.Struct("=IHHIIi")
 """struct nlmsghdr and the error number after it, in the messages that end an answer."""
 _ERROR, _DONE = 2, 3
@@ -33,20 +30,14 @@ class LocalNetlink:
         """`patience_s` bounds each silence."""
         self._device, self._patience_s = device, patience_s
 
-    def ask(self, request: bytes) -> Iterator[bytes]:
-        """The answer in blocks. The kernel writes the next one (in a thread) while this one is looked at."""
+    def ask(self, request: bytes) -> Iterator[memoryview]:
+        """The answer in blocks; each is overwritten by the next. CommandRefused in the kernel's words."""
         with closing(self._socket()) as line:
-            line.send(request)
-            blocks: queue.Queue[bytes | Exception | None] = queue.Queue(_AHEAD)
-            gone = threading.Event()
-            reader = threading.Thread(target=self._read, args=(line, blocks, gone), name="netlink", daemon=True)
-            reader.start()
             try:
-                yield from self._handed_on(blocks)
-            finally:
-                gone.set()
-                _drain(blocks)
-                reader.join()
+                line.send(request)
+                yield from self._blocks(line)
+            except OSError as error:
+                raise Unreachable(self._device, f"the kernel's answer stopped: {error}") from error
 
     def news(self, groups: Sequence[int], tick_s: float) -> Iterator[bytes]:
         """Everything that came during a tick, and then what came during the next."""
@@ -69,18 +60,7 @@ class LocalNetlink:
         line.settimeout(self._patience_s)
         return line
 
-    def _read(self, line: socket.socket, blocks: "queue.Queue[bytes | Exception | None]", gone: threading.Event) -> None:
-        """In the thread: whatever happens is handed on."""
-        try:
-            for block in self._blocks(line):
-                if gone.is_set():
-                    return
-                blocks.put(block)
-            blocks.put(None)
-        except (OSError, CommandRefused) as error:
-            blocks.put(error)
-
-    def _blocks(self, line: socket.socket) -> Iterator[bytes]:
+    def _blocks(self, line: socket.socket) -> Iterator[memoryview]:
         buffer = memoryview(bytearray(_BLOCK))
         filled, ended = 0, False
         while not ended:
@@ -88,7 +68,7 @@ class LocalNetlink:
             ended = self._ends(buffer[filled : filled + size])
             filled += size
             if ended or filled > _BLOCK - _DATAGRAM:
-                yield bytes(buffer[:filled])
+                yield buffer[:filled]
                 filled = 0
 
     def _ends(self, datagram: memoryview) -> bool:
@@ -104,16 +84,6 @@ class LocalNetlink:
         if number and number != -errno.ENOENT:
             raise CommandRefused(self._device, "a request for connection tracking", os.strerror(-number))
         return True
-
-    def _handed_on(self, blocks: "queue.Queue[bytes | Exception | None]") -> Iterator[bytes]:
-        while (block := blocks.get()) is not None:
-            match block:
-                case bytes():
-                    yield block
-                case CommandRefused():
-                    raise block
-                case _:
-                    raise Unreachable(self._device, f"the kernel's answer stopped: {block}") from block
 
     def _waiting(self, line: socket.socket, deadline: float) -> Iterator[bytes]:
         """What has come so far; after the deadline even a flood has to wait for the next time."""
@@ -134,9 +104,3 @@ def _enlarge(line: socket.socket) -> None:
         line.setsockopt(socket.SOL_SOCKET, _RCVBUFFORCE, _NEWS_BUFFER)
     except PermissionError:
         line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _NEWS_BUFFER)
-
-
-def _drain(blocks: "queue.Queue[bytes | Exception | None]") -> None:
-    """Make room for a reader that waits for it."""
-    while not blocks.empty():
-        blocks.get_nowait()

@@ -5,7 +5,7 @@ answers SNMP. A transport that was lost stays lost for the rest of the session, 
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from typing import Generic, Protocol, TypeVar
 
 from switchguard.core.model import Device
@@ -138,11 +138,19 @@ class DeviceSession:
     def candidate(self, lines: Sequence[str]) -> AbstractContextManager[Candidate]:
         return self._candidate(lines)
 
-    def netlink(self, request: bytes) -> Iterator[bytes]:
+    def netlink(self, request: bytes) -> Iterator[memoryview]:
         return self._kernel().ask(request)
 
     def netlink_news(self, groups: Sequence[int], tick_s: float) -> Iterator[bytes]:
         return self._kernel().news(groups, tick_s)
+
+    def follow(self, command: str, tick_s: float) -> Iterator[bytes]:
+        if self._local:
+            raise NotConfigured(self._device.name, "commands that do not end are followed over SSH only")
+        self._require_shell()
+        self._require("cli")
+        with closing(Shell(self._device.name, self._endpoint)) as shell:
+            yield from shell.follow(command, tick_s)
 
     def _kernel(self) -> LocalNetlink:
         self._require("netlink")

@@ -34,6 +34,7 @@ from switchguard.errors import (
     DeviceError,
     LoginRefused,
     NotConfigured,
+    StreamLost,
     UnexpectedOutput,
     UnknownHostKey,
     Unreachable,
@@ -222,6 +223,25 @@ class Shell:
             while channel.recv_stderr_ready():
                 complaint += channel.recv_stderr(_CHUNK)
         self._check(command, channel, complaint[:_COMPLAINT].decode(errors="replace").strip())
+
+    def follow(self, command: str, tick_s: float) -> Iterator[bytes]:
+        """What a command that does not end says in each tick. StreamLost when it ends all the same."""
+        with translated(self._device, self._endpoint, command), self._channel() as channel:
+            channel.exec_command(_with_system_path(command))
+            channel.shutdown_write()
+            while True:
+                yield b"".join(self._said(channel, command, time.monotonic() + tick_s))
+
+    def _said(self, channel: paramiko.Channel, command: str, deadline: float) -> Iterator[bytes]:
+        while (left := deadline - time.monotonic()) > 0:
+            channel.settimeout(left)
+            try:
+                chunk = channel.recv(_CHUNK)
+            except TimeoutError:
+                return
+            if not chunk:
+                raise StreamLost(self._device, f"{command!r} has ended")
+            yield chunk
 
     @property
     def alive(self) -> bool:

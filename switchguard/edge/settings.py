@@ -35,6 +35,17 @@ class Poll:
 
 
 @dataclass(frozen=True, slots=True)
+class Follow:
+    """What to follow between two polls: sessions that begin, to judge; sessions that end, to count."""
+
+    begins: bool = False
+    ends: bool = False
+    tick: timedelta = timedelta(seconds=0.25)
+    window: timedelta = timedelta(seconds=10)
+    windows: int = 3
+
+
+@dataclass(frozen=True, slots=True)
 class SharedLink:
     """The link to the internet that everybody shares."""
 
@@ -55,6 +66,7 @@ class Site:
     ledger: str
     """A file, or a database URL: as SqlLedger takes it."""
     link: SharedLink | None = None
+    follow: Follow = Follow()
 
 
 def load_site(path: Path) -> Site:
@@ -75,6 +87,7 @@ def load_site(path: Path) -> Site:
         endpoints={device.name: endpoint for device, endpoint in found},
         poll=_poll(model.poll),
         ledger=model.ledger if "://" in model.ledger else str(path / model.ledger),
+        follow=_follow(model),
         link=None if (link := model.link) is None else SharedLink(link.device, link.interface, link.capacity),
     )
 
@@ -150,6 +163,17 @@ def _refer(model: SiteModel, marked: Marked, path: Path, devices: Iterable[Devic
         if device.zone is not None and device.zone not in model.zones:
             why = UnknownPlugin("zone", device.zone, model.zones)
             raise _host_error(path, device.name, ("zone",), f"{device.name}: {why}")
+
+
+def _follow(model: SiteModel) -> Follow:
+    closely = model.stream
+    return Follow(
+        begins=model.detect == "stream",
+        ends=model.accounting == "events",
+        tick=closely.tick,
+        window=closely.window,
+        windows=closely.windows,
+    )
 
 
 def _poll(model: PollModel) -> Poll:

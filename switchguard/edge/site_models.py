@@ -45,6 +45,22 @@ class PollModel(Strict):
     counters: Duration = Field(default=timedelta(seconds=60), description="how often to read the counters of the ports")
 
 
+class StreamModel(Strict):
+    """How closely a stream of sessions is watched: `detect: stream`."""
+
+    tick: Duration = Field(default=timedelta(seconds=0.25), description="how often to add up the sessions that began")
+    window: Duration = Field(default=timedelta(seconds=10), description="how long the sessions that count may be ago")
+    windows: int = Field(
+        default=3, ge=1, description="in how many windows in a row, each a tick later, before the tables are looked at"
+    )
+
+    @model_validator(mode="after")
+    def _wide_enough(self) -> Self:
+        if self.window < self.tick:
+            raise ValueError("the window is shorter than the tick")
+        return self
+
+
 class LinkModel(Strict):
     device: str = Field(description="the device that has the shared link")
     interface: Name = Field(description="its interface on that link")
@@ -161,6 +177,17 @@ class SiteModel(Strict):
         description="`observe` writes to no device; `enforce` does, where the device is in this mode too",
     )
     poll: PollModel = Field(default=PollModel(), description="how often to read what")
+    detect: Literal["poll", "stream"] = Field(
+        default="poll",
+        description="`stream` also follows every session while it begins, where the gateway tells; a swarm is then "
+        "found within a second",
+    )
+    stream: StreamModel = Field(default=StreamModel(), description="how closely, with `detect: stream`")
+    accounting: Literal["poll", "events"] = Field(
+        default="poll",
+        description="`events` also counts the octets of sessions that begin and end between two polls, where the "
+        "gateway tells",
+    )
     link: LinkModel | None = Field(default=None, description="the link to the internet that everybody shares")
     zones: dict[str, ZoneModel] = Field(default_factory=dict, description="clients by network; the name is yours")
     exempt: list[ExemptModel] = Field(default_factory=list, description="who is never touched, by any rule or command")

@@ -1,19 +1,22 @@
 """Strict models: unknown keys, missing units and wrong types become sentences that name the nearest right thing."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, tzinfo
 from difflib import get_close_matches
 from ipaddress import ip_network
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, ValidationError, create_model
 from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails, PydanticUndefined
+from pydantic_core import CoreSchema, ErrorDetails, PydanticUndefined, core_schema
 
 from switchguard.core.model import Mac, Network
 from switchguard.edge import units
+from switchguard.errors import UnknownPlugin
 
 
 class Strict(BaseModel):
@@ -27,6 +30,19 @@ class Unit:
     """How a value is written, for the reference."""
 
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """The value's own key `by` says which of the models it is; `sort` is what that names."""
+
+    by: str
+    sort: str
+    models: Mapping[str, type[Strict]]
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        choices = {name: handler.generate_schema(model) for name, model in self.models.items()}
+        return core_schema.tagged_union_schema(choices, discriminator=self.by)
 
 
 def _parsed_by(parse: Any) -> BeforeValidator:
@@ -57,6 +73,22 @@ def _moment(text: str) -> datetime:
         raise ValueError(f"{text!r} is not a time; write it like 2026-12-01 or 2026-12-01T18:00+01:00") from None
 
 
+def _clock(text: str) -> time:
+    """24:00 would be another day's 00:00."""
+    if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", text, re.ASCII):
+        raise ValueError(f"{text!r} is not a time of day; write it like 00:00 or 06:30")
+    return time.fromisoformat(text)
+
+
+def _zone(text: str) -> tzinfo:
+    try:
+        return ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        near = get_close_matches(text, sorted(available_timezones()), n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "write it like Europe/Berlin or UTC"
+        raise ValueError(f"no time zone called {text!r}; {hint}") from None
+
+
 def _term(text: str) -> timedelta | None:
     return None if text == "forever" else units.parse_duration(text)
 
@@ -74,10 +106,38 @@ Term = Annotated[timedelta | None, _parsed_by(_term), Unit("duration, or `foreve
 Rate = Annotated[int, _parsed_by(units.parse_rate), Unit("rate: 64kbps, 20Mbps, 1Gbps")]
 Share = Annotated[float, _parsed_by(units.parse_share), Unit("share: 5%, 12.5%")]
 Factor = Annotated[float, _parsed_by(units.parse_factor), Unit("factor: 1.5x, 2x")]
+Size = Annotated[int, _parsed_by(units.parse_size), Unit("amount of data: 500MB, 1GB, 1GiB")]
+ClockTime = Annotated[time, _parsed_by(_clock), Unit("time of day: 00:00, 06:30")]
+ZoneName = Annotated[tzinfo, _parsed_by(_zone), Unit("time zone: Europe/Berlin, UTC")]
 MacText = Annotated[Mac, _parsed_by(Mac.parse), Unit("MAC address, any spelling")]
 NetworkText = Annotated[Network, _parsed_by(_network), Unit("network: 10.10.0.0/16")]
 Reference = Annotated[Any, Unit("reference to a secret")]
 Moment = Annotated[datetime, _parsed_by(_moment), Unit("day (to its end) or time: 2026-12-01T18:00+01:00")]
+
+
+# --- models that are declared elsewhere ------------------------------------------------------------------------------
+
+Made = TypeVar("Made", bound=Strict)
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """One key of a model that is made of declarations. `default` `...`: it must be said."""
+
+    form: Any
+    meaning: str
+    default: Any = ...
+    at_least: float | None = None
+    at_most: float | None = None
+
+
+def declare(name: str, base: type[Made], declared: Mapping[str, Declared]) -> type[Made]:
+    """The base with these keys besides; one that it has already is replaced."""
+    fields: dict[str, Any] = {
+        name: (it.form, Field(default=it.default, description=it.meaning, ge=it.at_least, le=it.at_most))
+        for name, it in declared.items()
+    }
+    return create_model(name, __base__=base, **fields)
 
 
 # --- complaints ------------------------------------------------------------------------------------------------------
@@ -100,13 +160,19 @@ def check(model: type[Strict], data: object) -> Strict | tuple[Complaint, ...]:
 
 
 def _complaint(model: type[Strict], details: ErrorDetails) -> Complaint:
-    way = details["loc"]
+    way, here = _place(model, details["loc"])
     name = ".".join(str(step) for step in way)
+    known = sorted(here.model_fields) if _is_model(here) else []
     match details["type"]:
         case "extra_forbidden":
-            why = f"unknown key {name!r}; {_hint(str(way[-1]), sorted(_keys_at(model, way[:-1])))}"
+            why = f"unknown key {name!r}; {_hint(str(way[-1]), known)}"
         case "missing":
             why = f"{name!r} is missing"
+        case "union_tag_not_found" if (one_of := _one_of(here)) and isinstance(details["input"], dict):
+            why = f"'{name}.{one_of.by}' is missing; {_hint('', sorted(one_of.models))}"
+        case "union_tag_invalid" if one_of := _one_of(here):
+            way = (*way, one_of.by)
+            why = f"{name}: {UnknownPlugin(one_of.sort, str(details['input'][one_of.by]), one_of.models)}"
         case "value_error":
             why = f"{name}: {details['ctx']['error']}" if name else str(details["ctx"]["error"])
         case _:
@@ -119,12 +185,39 @@ def _hint(word: str, known: Sequence[str]) -> str:
     return f"did you mean {near[0]!r}? Known are: {', '.join(known)}" if near else f"known are: {', '.join(known)}"
 
 
-def _keys_at(model: type[Strict], way: Sequence[str | int]) -> set[str]:
+def _place(model: type[Strict], loc: Sequence[str | int]) -> tuple[tuple[str | int, ...], Any]:
+    """The way as the file has it, without the choices that pydantic notes on the way, and the model that holds its end.
+
+    For a choice that could not be made, it is the choice itself.
+    """
+    way: list[str | int] = []
+    holder: Any = model
     here: Any = model
-    for step in way:
-        here = _inner(here.model_fields[step].annotation) if _is_model(here) else get_args(here)[-1]
-        here = here if _is_model(here) or get_args(here) else _inner(here)
-    return set(here.model_fields) if _is_model(here) else set()
+    for step in loc:
+        if one_of := _one_of(here):
+            here = one_of.models[str(step)]
+            continue
+        way.append(step)
+        holder = here
+        here = _child(here, step)
+    return tuple(way), here if _one_of(here) else holder
+
+
+def _child(here: Any, step: str | int) -> Any:
+    """What a model, mapping or list has there; None for a key that it does not know."""
+    if _is_model(here):
+        info = here.model_fields.get(step)
+        return None if info is None else _unwrapped(info.annotation)
+    return _unwrapped((get_args(here) or (None,))[-1])
+
+
+def _unwrapped(hint: Any) -> Any:
+    return hint if _one_of(hint) else _inner(hint)
+
+
+def _one_of(hint: Any) -> OneOf | None:
+    found = (it for it in get_args(hint)[1:] if isinstance(it, OneOf)) if get_origin(hint) is Annotated else iter(())
+    return next(found, None)
 
 
 # --- the reference ---------------------------------------------------------------------------------------------------
@@ -147,7 +240,7 @@ def keys(model: type[Strict], prefix: str = "") -> Iterator[Key]:
         yield Key(f"{prefix}{name}", _default(info), _form(info), info.description or "")
         if _is_model(inner):
             yield from keys(inner, f"{prefix}{name}.")
-        elif _is_model(item := (get_args(inner) or (None,))[-1]):
+        elif _is_model(item := _unwrapped((get_args(inner) or (None,))[-1])):
             step = ".<name>" if get_origin(inner) is dict else "[]"
             yield from keys(item, f"{prefix}{name}{step}.")
 
@@ -170,14 +263,27 @@ def _default(info: FieldInfo) -> str:
     if info.is_required():
         return "required"
     value = info.get_default(call_default_factory=True, validated_data={})
-    if value is PydanticUndefined or value is None or value in ({}, []) or isinstance(value, BaseModel):
+    if value is PydanticUndefined or value is None or value in ({}, [], ()) or isinstance(value, BaseModel):
         return "–"
-    form = _unit(info)
-    if isinstance(value, timedelta):
-        return f"`{units.spell_duration(value)}`"
-    if form.startswith("share"):
-        return f"`{value * 100:g}%`"
-    return f"`{value:g}x`" if form.startswith("factor") else f"`{value}`"
+    return f"`{_spelled(value, _unit(info))}`"
+
+
+def _spelled(value: Any, form: str) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case timedelta():
+            return units.spell_duration(value)
+        case time():
+            return f"{value:%H:%M}"
+        case float() if form.startswith("share"):
+            return f"{value * 100:g}%"
+        case float() if form.startswith("factor"):
+            return f"{value:g}x"
+        case int() if form.startswith("rate"):
+            return units.spell_rate(value)
+        case _:
+            return str(value)
 
 
 def _unit(info: FieldInfo) -> str:

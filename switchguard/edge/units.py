@@ -65,6 +65,12 @@ def spell_duration(duration: timedelta) -> str:
     return f"{seconds:g}s"
 
 
+def spell_rate(bits_per_second: int) -> str:
+    """`64kbps`: the largest unit that divides it."""
+    unit, size = max((it for it in RATES.items() if bits_per_second % it[1] == 0), key=lambda it: it[1])
+    return f"{bits_per_second // size}{unit}"
+
+
 def _parse(text: str, units: Mapping[str, int], what: str, like: str) -> Decimal:
     match = _AMOUNT.fullmatch(text)
     if match is None or match["unit"] not in units:

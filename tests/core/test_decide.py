@@ -8,15 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from plan_builders import HOUR, NOW, ip, mac, verdict, who
 
-from switchguard.core.decide import (
-    LONGEST,
-    TIME_IS_UP,
-    decide,
-    how_long,
-    is_manual,
-    manual,
-    offences,
-)
+from switchguard.core.decide import TIME_IS_UP, decide, is_manual, manual, offences
+from switchguard.core.ladder import LONGEST, how_long
 from switchguard.core.model import (
     Block,
     ClientId,

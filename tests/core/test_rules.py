@@ -52,7 +52,7 @@ def test_every_rule_is_asked_and_findings_come_in_order() -> None:
 
 def test_an_unknown_kind_lists_those_there_are() -> None:
     rule = Rule("mine", "naughty_facter", 0.8, 3, Sentence(Block()))
-    message = "rule 'mine': no kind of rule called 'naughty_facter'; there are: naughty_factor"
+    message = "rule 'mine': no kind of rule called 'naughty_facter'; there are: connections, everyone, "
     with pytest.raises(ValueError, match=message):
         judge_all(seen(attribute(network())), [rule])
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from switchguard.core.evidence import Evidence
 from switchguard.core.model import (
     Attribution,
     Block,
@@ -26,7 +27,6 @@ from switchguard.core.model import (
     Outcome,
     Penalty,
     Plan,
-    Policy,
     Role,
     SessionCap,
     Slot,
@@ -56,7 +56,7 @@ for _kind in (Device, NatUsage, FdbEntry, Station, Slot, Verdict, Exemption):
     st.register_type_strategy(_kind, whole(_kind))
 
 
-@pytest.mark.parametrize("kind", [Snapshot, Attribution, Decision, Plan, Outcome, HeldSlot, Exemption, Policy, Facts])
+@pytest.mark.parametrize("kind", [Snapshot, Attribution, Decision, Plan, Outcome, HeldSlot, Exemption, Evidence, Facts])
 @given(data=st.data())
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_what_was_written_is_what_is_read(kind: type[Any], data: st.DataObject) -> None:

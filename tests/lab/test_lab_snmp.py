@@ -41,7 +41,7 @@ def fdb(switch: str) -> set[tuple[str, int, str]]:
     vlans = {fdb_id: index.split(".")[1] for index, fdb_id in walk(switch, FDB_OF_VLAN).items()}
     found = set()
     for index, port in walk(switch, FDB_PORT).items():
-        if status[index] == "3":
+        if status.get(index) == "3":  # it may be gone since
             fdb_id, *octets = index.split(".")
             mac = ":".join(f"{int(octet):02x}" for octet in octets)
             found.add((mac, int(vlans[fdb_id]), names[if_index[port]]))

@@ -1,0 +1,82 @@
+"""The pages of the documentation that are written by the program itself: `python -m switchguard.cli.pages docs`.
+
+A test holds them in step: nobody edits them by hand.
+"""
+
+import inspect
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import typer
+
+from switchguard import plugins
+from switchguard.cli.main import app
+from switchguard.cli.story import CAPABILITIES, driver_object
+
+GENERATED = "<!-- written by python -m switchguard.cli.pages docs; a test compares -->\n"
+
+
+def platforms() -> str:
+    """What each driver reads and writes, and what no real device has confirmed."""
+    rows = [driver_object(name) for name in plugins.driver_names()]
+    head = ["driver", *CAPABILITIES, "penalties", "MAC block drops", "diff", "timed revert"]
+    lines = ["# Platforms", "", GENERATED, "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for row in rows:
+        reads = ("yes" if name in row["reads"] else "–" for name in CAPABILITIES)
+        penalties = ", ".join(f"{kind} ({', '.join(scopes)})" for kind, scopes in row["penalties"].items()) or "–"
+        drops = row["directions"] if "block" in row["penalties"] else "–"
+        cells = (row["driver"], *reads, penalties, drops, row["diff"] or "–", "yes" if row["timed_revert"] else "–")
+        lines.append("| " + " | ".join(cells) + " |")
+    lines += [
+        "",
+        "Scopes: `mac_vlan` a MAC in one VLAN · `mac_device` a MAC on the whole device · `mac_adjacent` a MAC whose",
+        "first hop the device is · `address` an inside address · `port` an access port. `diff`: who makes the",
+        "difference that you see before a push, the device itself or switchguard.",
+    ]
+    for name in plugins.driver_names():
+        lines += ["", f"## {name}", "", *about(name)]
+    return "\n".join(lines) + "\n"
+
+
+def about(name: str) -> Iterator[str]:
+    """A driver's own words, and its unverified statements."""
+    module = inspect.getmodule(type(plugins.driver(name)))
+    yield inspect.cleandoc(module.__doc__ or "" if module else "")
+    unverified = driver_object(name)["unverified"]
+    if unverified:
+        yield "\n**Not verified on a real device yet:**\n"
+        yield from (f"- {statement}" for statement in unverified)
+
+
+def commands() -> str:
+    """Every command with its help and its options."""
+    lines = ["# Commands", "", GENERATED]
+    for path, command in walk(typer.main.get_command(app), ()):
+        lines += [f"## switchguard {' '.join(path)}", "", inspect.cleandoc(command.help or ""), ""]
+        options = [parameter for parameter in command.params if getattr(parameter, "help", None)]
+        lines += [f"- `{' '.join((*p.opts, *p.secondary_opts))}`: {p.help}" for p in options]  # type: ignore[attr-defined]  # filtered above
+        lines += [""] if options else []
+    return "\n".join(lines)
+
+
+def walk(
+    command: typer.core.TyperGroup | object, path: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], typer.core.TyperCommand]]:
+    if isinstance(command, typer.core.TyperGroup):
+        for name, inner in sorted(command.commands.items()):
+            yield from walk(inner, (*path, name))
+    elif isinstance(command, typer.core.TyperCommand):
+        yield path, command
+
+
+PAGES = {"platforms.md": platforms, "cli.md": commands}
+
+
+def main(directory: Path) -> None:
+    for name, page in PAGES.items():
+        (directory / name).write_text(page())
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

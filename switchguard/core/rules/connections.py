@@ -1,0 +1,177 @@
+"""Sources that open too many connections, too fast or around the clock, alone or as a subnet (seeds N1-N9).
+
+Three ways to be found, in this order:
+  burst     more than `burst` connections within `burst_within`: caught between two runs already, whatever comes after
+  count     more than `above` connections within `window`, by a source that is steady: its connections stretch over
+            `steady_for` at least, and it took no break longer than `breaks`. Real humans take breaks
+  subnet    the same two tests on all sources of a subnet together, where at least `subnet_sources` took part: abusers
+            hop. A wider subnet counts only what no narrower one explains, and needs as many narrower ones to take part
+
+The sources come from a firewall's log by its name, or from the translation tables (`nat`: these are clients, and no
+subnet of them is ever meant). What came before the end of the source's last penalty of this rule does not count again.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Literal
+
+from switchguard.core.attribute import name_of_address
+from switchguard.core.evidence import NAT, Connections, Evidence
+from switchguard.core.explain import duration
+from switchguard.core.keys import About, Threshold, key, params_of
+from switchguard.core.model import Address, Client, ClientId, Finding, Notify, Rule, RuleParams
+from switchguard.core.rhythm import busiest, rhythm, rhythm_sentence, united
+from switchguard.core.rules._findings import about, first_few
+from switchguard.core.rules._sight import clients_of, holds, within
+from switchguard.core.subnets import LEVELS, Subnet, subnets
+
+KIND = "connections"
+
+Sources = Mapping[Address, tuple[Connections, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Params(RuleParams):
+    log: str = key("where the connections come from: the name of a log, or `nat` for the translation tables", NAT)
+    window: timedelta = key("how far back connections count", timedelta(hours=48))
+    burst: int | None = key("more than this many within `burst_within` are too many at once", None, at_least=1)
+    burst_within: timedelta = key("the stretch of time for `burst`", timedelta(minutes=10))
+    breaks: timedelta = key(
+        "who took a longer break than this is left alone; `burst` does not care", timedelta(hours=7)
+    )
+    steady_for: timedelta = key(
+        "who has not been at it for this long is left alone; `burst` does not care", timedelta(hours=21)
+    )
+    subnets: Literal["no", "suggest", "apply"] = key(
+        "what to do about subnets whose sources share the work: nothing, an alarm, or the penalty", "suggest"
+    )
+    subnet_sources: int = key("how many sources of a subnet must take part", 5, at_least=2)
+
+    def __post_init__(self) -> None:
+        if self.window < self.steady_for:
+            raise ValueError("window is shorter than steady_for: nobody could ever be steady")
+        if self.window < self.burst_within:
+            raise ValueError("window is shorter than burst_within")
+
+
+ABOUT = About(
+    "sources that open more connections than people do",
+    Params,
+    Threshold("above", "count", "connections within the window", 500),
+    for_polls=1,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Breach:
+    value: int
+    threshold: float
+    because: str
+
+
+def judge(evidence: Evidence, rule: Rule) -> tuple[Finding, ...]:
+    """Sources that break a limit, then subnets of those that do not."""
+    params = params_of(rule, Params)
+    sources = _recent(evidence, rule, params)
+    found = [
+        about(client, evidence, rule, breach.value, breach.because, "connections", threshold=breach.threshold)
+        for client, connections in _clients(evidence, rule, sources)
+        if not holds(evidence, rule, client)
+        and (breach := _breach(_since_release(connections, client.identity, evidence, rule), evidence, rule, params))
+    ]
+    if params.log == NAT or params.subnets == "no":
+        return tuple(found)
+    guilty = {address for finding in found for address in finding.addresses}
+    return (*found, *_subnets({it: sources[it] for it in sources.keys() - guilty}, evidence, rule, params))
+
+
+def blind(evidence: Evidence, rule: Rule) -> tuple[str, ...]:
+    log = params_of(rule, Params).log
+    return () if log in evidence.connections else (f"no connections from {log} are known",)
+
+
+# --- sources ---------------------------------------------------------------------------------------------------------
+
+
+def _recent(evidence: Evidence, rule: Rule, params: Params) -> Sources:
+    """Who opened connections within the window: in the rule's networks, and in no subnet that has its penalty."""
+    earliest = evidence.now - params.window
+    recent = {
+        address: tuple(it for it in connections if it.start >= earliest)
+        for address, connections in evidence.connections.get(params.log, {}).items()
+        if within((address,), rule.networks) and not _in_punished_subnet(address, evidence, rule)
+    }
+    return {address: connections for address, connections in recent.items() if connections}
+
+
+def _in_punished_subnet(address: Address, evidence: Evidence, rule: Rule) -> bool:
+    return any(
+        verdict.rule == rule.name
+        and verdict.network is not None
+        and address in verdict.network
+        and not isinstance(verdict.penalty, Notify)
+        for verdict in evidence.standing
+    )
+
+
+def _clients(evidence: Evidence, rule: Rule, sources: Sources) -> Iterator[tuple[Client, tuple[Connections, ...]]]:
+    """Sources as clients: several addresses of one MAC are one, an address from outside is its own."""
+    ours = {address for client in evidence.attribution.clients for address in client.addresses}
+    for client in clients_of(evidence, rule):
+        if mine := [sources[address] for address in client.addresses if address in sources]:
+            yield client, united(mine)
+    for address in sorted(sources.keys() - ours, key=lambda it: (it.version, int(it))):
+        yield _outsider(address), sources[address]
+
+
+def _outsider(address: Address) -> Client:
+    return Client(ClientId(name_of_address(address)), (), (address,), None, None, "it is not one of our clients")
+
+
+def _since_release(
+    connections: tuple[Connections, ...], client: ClientId, evidence: Evidence, rule: Rule
+) -> tuple[Connections, ...]:
+    released = evidence.released(rule, client)
+    return tuple(it for it in connections if released is None or it.start >= released)
+
+
+# --- limits ----------------------------------------------------------------------------------------------------------
+
+
+def _breach(connections: Sequence[Connections], evidence: Evidence, rule: Rule, params: Params) -> _Breach | None:
+    if params.burst is not None and (most := busiest(connections, params.burst_within)) > params.burst:
+        return _Breach(most, params.burst, f"{most:,} connections within {duration(params.burst_within)}")
+    found = rhythm(connections, evidence.now)
+    if found is None or found.connections <= rule.above:
+        return None
+    if found.span < params.steady_for or found.longest_break > params.breaks:
+        return None
+    return _Breach(found.connections, rule.above, rhythm_sentence(found))
+
+
+# --- subnets ---------------------------------------------------------------------------------------------------------
+
+
+def _subnets(sources: Sources, evidence: Evidence, rule: Rule, params: Params) -> Iterator[Finding]:
+    """Narrow ones first; what one of them explains is no evidence against a wider one."""
+    left = dict(sources)
+    for version, prefix in LEVELS:
+        for subnet in tuple(subnets(left, version, prefix, params.subnet_sources)):
+            client = Client(ClientId(f"network:{subnet.network}"), (), subnet.sources, None, None, "it is a subnet")
+            together = united(left[address] for address in subnet.sources)
+            breach = _breach(_since_release(together, client.identity, evidence, rule), evidence, rule, params)
+            if breach is not None:
+                left = {address: it for address, it in left.items() if address not in subnet.sources}
+                yield _of_subnet(client, subnet, breach, evidence, rule, params)
+
+
+def _of_subnet(
+    client: Client, subnet: Subnet, breach: _Breach, evidence: Evidence, rule: Rule, params: Params
+) -> Finding:
+    because = (
+        f"{len(subnet.sources)} sources of {subnet.network} together: {breach.because} "
+        f"({first_few([str(address) for address in subnet.sources])})"
+    )
+    finding = about(client, evidence, rule, breach.value, because, "connections", threshold=breach.threshold)
+    return replace(finding, network=subnet.network, penalty=Notify() if params.subnets == "suggest" else None)

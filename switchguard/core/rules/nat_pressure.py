@@ -1,0 +1,143 @@
+"""A translation table that is nearly full, or soon will be: told before the first connection is refused (seeds T3).
+
+The ceiling is what the device says that it holds; for a public address of its own it is at most what the address has
+ports for. The trend is the median of the slopes between all pairs of recent sizes (Theil-Sen), so that a single swarm's
+first minute, or a flush, does not look like the end. Both only raise an alarm. With `blame_above`, clients on that
+gateway whose naughty factor is above it get the rule's penalty while the pressure lasts, and only then.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import combinations
+from statistics import median
+
+from switchguard.core.evidence import Evidence, TableHistory
+from switchguard.core.explain import duration
+from switchguard.core.keys import About, Threshold, key, params_of
+from switchguard.core.model import Finding, Notify, Rule, RuleParams, Sentence
+from switchguard.core.rules._findings import about, alarm
+from switchguard.core.rules._sight import in_sight
+from switchguard.core.rules.naughty_factor import factor
+
+KIND = "nat_pressure"
+
+PORTS = 2 * (65_536 - 1_024)
+"""TCP and UDP ports of one address, less the well-known ones that the gateway keeps."""
+FEWEST_SIZES = 5
+"""Fewer make no trend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Params(RuleParams):
+    full_within: timedelta = key("an alarm too if at the present rate the table is full so soon", timedelta(minutes=10))
+    trend_over: timedelta = key("the rate is taken from the sizes of this long", timedelta(minutes=10))
+    ports_per_address: int = key(
+        "translations that one public address has ports for: TCP and UDP, less what the gateway keeps",
+        PORTS,
+        at_least=1,
+    )
+    blame_above: float | None = key(
+        "while the table is under pressure, clients with a naughty factor above this get the penalty; "
+        "without it, there is only the alarm",
+        None,
+        at_least=0,
+        at_most=1,
+    )
+
+
+ABOUT = About(
+    "a translation table near its ceiling: an alarm, and penalties only with `blame_above`",
+    Params,
+    Threshold("above", "share", "how full the table may be, as a share of its ceiling", 0.8),
+    sentence=Sentence(Notify(), timedelta(hours=1)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pressure:
+    """`share` of the ceiling is used; `per_minute` entries more; `full_in` at that rate, None if it does not grow."""
+
+    entries: int
+    ceiling: int
+    share: float
+    per_minute: float | None
+    full_in: timedelta | None
+
+
+def judge(evidence: Evidence, rule: Rule) -> tuple[Finding, ...]:
+    """An alarm for each table under pressure, and those to blame for it if the rule says who that is."""
+    params = params_of(rule, Params)
+    pressed = [
+        (table, found)
+        for table in evidence.tables
+        if (found := pressure(table, params)) and _is_high(found, rule, params)
+    ]
+    alarms = [alarm(_name(table), evidence, rule, it.share, _because(it), "share") for table, it in pressed]
+    return (*alarms, *_blamed({table.device for table, _ in pressed}, evidence, rule, params))
+
+
+def blind(evidence: Evidence, rule: Rule) -> tuple[str, ...]:
+    if not evidence.tables:
+        return ("no gateway tells the size of its translation table",)
+    params = params_of(rule, Params)
+    return tuple(
+        f"{table.device} tells no limit of its translation table"
+        for table in evidence.tables
+        if _ceiling(table, params) is None
+    )
+
+
+def pressure(table: TableHistory, params: Params) -> Pressure | None:
+    """None if the table has no size or no known ceiling."""
+    ceiling = _ceiling(table, params)
+    if not ceiling or not table.sizes:
+        return None
+    entries = table.sizes[-1].entries
+    rate = _trend(table, params.trend_over)
+    full_in = None if rate is None or rate <= 0 else timedelta(minutes=max(ceiling - entries, 0) / rate)
+    return Pressure(entries, ceiling, entries / ceiling, rate, full_in)
+
+
+def _ceiling(table: TableHistory, params: Params) -> int | None:
+    ports = (params.ports_per_address,) if table.public is not None else ()
+    told = (table.limit,) if table.limit else ()
+    return min((*ports, *told), default=None)
+
+
+def _trend(table: TableHistory, over: timedelta) -> float | None:
+    """Entries per minute."""
+    now = table.sizes[-1].at
+    recent = [size for size in table.sizes if size.at >= now - over]
+    if len(recent) < FEWEST_SIZES:
+        return None
+    return median(
+        (later.entries - earlier.entries) / minutes
+        for earlier, later in combinations(recent, 2)
+        if (minutes := (later.at - earlier.at) / timedelta(minutes=1)) > 0
+    )
+
+
+def _is_high(found: Pressure, rule: Rule, params: Params) -> bool:
+    return found.share > rule.above or (found.full_in is not None and found.full_in <= params.full_within)
+
+
+def _blamed(devices: set[str], evidence: Evidence, rule: Rule, params: Params) -> Iterator[Finding]:
+    least = params.blame_above
+    if least is None or not devices:
+        return
+    for client, usage in in_sight(evidence, rule):
+        if usage.device in devices and (rated := factor(usage)).value > least:
+            because = f"the table of {usage.device} is nearly full, and {rated.because}"
+            yield about(client, evidence, rule, rated.value, because, threshold=least)
+
+
+def _name(table: TableHistory) -> str:
+    return f"gateway:{table.device}" + (f" {table.public}" if table.public is not None else "")
+
+
+def _because(found: Pressure) -> str:
+    filled = f"{found.entries:,} of {found.ceiling:,} translations are in use"
+    if found.per_minute is None or found.full_in is None:
+        return filled
+    return f"{filled}, {found.per_minute:,.0f} more every minute: full in {duration(found.full_in)}"

@@ -1,0 +1,31 @@
+"""Gateways -> their streams of sessions. Each has a session of its own, since it is busy for as long as it is followed."""
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Literal
+
+from switchguard import plugins
+from switchguard.core.model import Device, Role
+from switchguard.ports import Driver, FollowsNat, Opens, Stream, Ticks
+
+
+def streams(
+    devices: Collection[Device],
+    opens: Opens,
+    what: Literal["begins", "ends"],
+    driver_of: Callable[[str], Driver] = plugins.driver,
+) -> Mapping[str, Stream]:
+    """Gateway -> its stream, of those whose driver can follow. `opens` must give each caller a session of its own."""
+    drivers = {device: driver_of(device.platform) for device in devices if device.role is Role.GATEWAY}
+    return {
+        device.name: _stream(device, driver, opens, what)
+        for device, driver in drivers.items()
+        if isinstance(driver, FollowsNat)
+    }
+
+
+def _stream(device: Device, driver: FollowsNat, opens: Opens, what: Literal["begins", "ends"]) -> Stream:
+    def follow(tick_s: float) -> Ticks:
+        with opens(device) as session:
+            yield from driver.nat_begins(session, tick_s) if what == "begins" else driver.nat_ends(session, tick_s)
+
+    return follow
