@@ -7,11 +7,11 @@ is pushing once, and releasing what is already gone does nothing.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from switchguard.core.model import Change, Diff, Enforced, Penalty, Slot
+from switchguard.core.model import Change, Diff, Enforced, Penalty, Quarantine, Slot
 from switchguard.errors import DeviceError
 from switchguard.ports import Session
 
-from . import _config_lines, _diffs
+from . import _config_lines, _diffs, _quarantine
 from ._config_lines import Config, Edit, Part
 
 
@@ -27,12 +27,17 @@ class Dialect:
     obstacle: Callable[[Slot, Config], str]
     """Why a slot must not be filled, because somebody else's lines are in the way; empty if it may."""
     diff: _diffs.Sort
+    quarantine: _quarantine.Wording
     closing: tuple[str, ...] = ()
     """What a candidate must finish with."""
 
 
 def standing(dialect: Dialect, session: Session) -> Enforced:
-    return dialect.standing(session.device.name, read(dialect, session))
+    return _stands(dialect, session.device.name, read(dialect, session))
+
+
+def _stands(dialect: Dialect, device: str, config: Config) -> Enforced:
+    return {**dialect.standing(device, config), **_quarantine.standing(dialect.quarantine, device, config)}
 
 
 def read(dialect: Dialect, session: Session) -> Config:
@@ -41,7 +46,12 @@ def read(dialect: Dialect, session: Session) -> Config:
 
 def render(dialect: Dialect, changes: Sequence[Change]) -> tuple[str, ...]:
     """As if exactly `before` stood in every slot."""
-    return _config_lines.commands(edit for change in changes for edit in _edits_from_before(dialect, change))
+    ports = [change for change in changes if change.slot.kind == Quarantine.kind]
+    others = [change for change in changes if change.slot.kind != Quarantine.kind]
+    return (
+        *_config_lines.commands(edit for change in others for edit in _edits_from_before(dialect, change)),
+        *(line for change in ports for line in _quarantine.rendered(dialect.quarantine, change)),
+    )
 
 
 def _edits_from_before(dialect: Dialect, change: Change) -> tuple[Edit, ...]:
@@ -52,13 +62,20 @@ def _edits_from_before(dialect: Dialect, change: Change) -> tuple[Edit, ...]:
 
 def due(dialect: Dialect, device: str, config: Config, changes: Sequence[Change]) -> tuple[tuple[Edit, ...], ...]:
     """For each change that is still needed, how to make it. DeviceError when somebody else's lines stand there."""
-    stands = dialect.standing(device, config)
+    stands = _stands(dialect, device, config)
     needed = [change for change in changes if stands.get(change.slot) != change.after]
     for change in needed:
-        why_not = dialect.obstacle(change.slot, config) if change.after else ""
+        asked = change.after is not None and change.slot.kind != Quarantine.kind
+        why_not = dialect.obstacle(change.slot, config) if asked else ""
         if why_not:
             raise DeviceError(device, why_not)
-    return tuple(_config_lines.edits(dialect.parts(change.slot, change.after), config) for change in needed)
+    return tuple(_edits(dialect, change, config) for change in needed)
+
+
+def _edits(dialect: Dialect, change: Change, config: Config) -> tuple[Edit, ...]:
+    if change.slot.kind == Quarantine.kind:
+        return _quarantine.edits(dialect.quarantine, change, config)
+    return _config_lines.edits(dialect.parts(change.slot, change.after), config)
 
 
 def preview(dialect: Dialect, session: Session, changes: Sequence[Change]) -> Diff:

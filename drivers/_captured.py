@@ -1,7 +1,7 @@
-"""A saved answer, line by line, for drivers whose tables are text for people: numbered, and nothing left out silently.
+"""A saved answer, line by line, for drivers whose tables are text for people: numbered, and no line left out silently.
 
-A driver that reads lines strictly becomes one that reads captures when it takes lines and a `refuse` to call with a line
-that is no row and no noise: `usages` of a session raises there, `read_capture` counts.
+A driver that reads lines strictly becomes one that reads captures when it takes lines and a `refuse` to call with a
+line that is no row and no noise: asking a session raises there, `read_capture` counts.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -74,6 +74,4 @@ def read_captured(
 def table_of(lines: Lines, strays: Strays, tallies: Tallies, device: str, ahead_s: float = 0.0) -> NatTable:
     """What was read, busiest clients first. `ahead_s` as in `Tallies.usages`."""
     usages = sorted(tallies.usages(device, ahead_s), key=lambda usage: -usage.sessions)
-    return NatTable(
-        tallies.entries, tuple(usages), tallies.not_clients, strays.count, strays.samples, lines.complete
-    )
+    return NatTable(tallies.entries, tuple(usages), tallies.not_clients, strays.count, strays.samples, lines.complete)

@@ -16,18 +16,23 @@ What counts: rows of a protocol with an inside local address. Rows without a pro
 in a pool), static entries and entries of outside sources hold no session of a client. Rows without an outside address
 are sessions whose remote host is not told. `In_bytes` are the client's outgoing octets: in a recorded ping without
 all its answers the requests are counted there; no reference page says so.
+
+In a file that somebody saved there is often no answer to `show clock`. A line of it above the table, or of `terminal
+exec prompt timestamp`, is taken; else the latest moment that the table tells counts as now.
 """
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from ipaddress import IPv4Address
 
-from switchguard.core.model import NatUsage
+from switchguard.core.model import NatUsage, Network
 from switchguard.errors import UnexpectedOutput
+from switchguard.ports import Capture, NatTable
 
-from ._nat_tally import Entry, summarize
+from ._captured import Lines, Strays, table_of
+from ._nat_tally import Entry, Tallies, summarize
 from ._port_names import is_port
 
 _END = r"(?:-{2,3}|\d{1,3}(?:\.\d{1,3}){3}(?::\d{1,5})?)"
@@ -108,10 +113,42 @@ class _Row:
         )
 
 
+CAPTURE = Capture(
+    printed_by=("show ip nat translations",),
+    row=re.compile(
+        rf"\s*(?:(?:{_PROTOCOL})\s+(?:{_END})\s+(?:{_END})\s+(?:{_END})\s+(?:{_END})\s*$|Pro\s+Inside global\s)"
+    ),
+)
+_NEVER = datetime(9999, 1, 1)
+"""Instead of a clock that nobody read."""
+
+
 def usage(device: str, text: str, clock: str) -> tuple[NatUsage, ...]:
     """`clock` is the answer to `show clock`, given before the table, so that no session is called idle for too long."""
-    rows = _rows(device, text, _clock(device, clock))
-    return summarize(device, (row.entry for row in rows if not row.static))
+    table = _Table(device, _clock(device, clock), _raise)
+    usages = summarize(device, (row.entry for row in table.rows(text.splitlines()) if not row.static))
+    if table.cut:
+        raise UnexpectedOutput(device, text.rstrip().rpartition("\n")[2], "a translation table without its total")
+    return usages
+
+
+def read_capture(chunks: Iterable[bytes], device: str, inside: Sequence[Network]) -> NatTable:
+    """The same from a file, with lines counted that are no rows."""
+    lines, tallies = Lines(chunks), Tallies(inside)
+    strays = Strays(lines)
+    table = _Table(device, None, lambda error: strays.refuse(error.line))
+    ahead_s = float("inf")
+    for row in table.rows(lines):
+        if not row.static:
+            tallies.add(row.entry)
+        if row.idle_s is not None:
+            ahead_s = min(ahead_s, row.idle_s)
+    found = table_of(lines, strays, tallies, device, ahead_s if table.clockless else 0.0)
+    return replace(found, complete=found.complete and not table.cut)
+
+
+def _raise(error: UnexpectedOutput) -> None:
+    raise error
 
 
 def size(device: str, text: str) -> tuple[int, int | None]:
@@ -138,25 +175,51 @@ def _are_ports(line: str) -> bool:
 # --- lines -----------------------------------------------------------------------------------------------------------
 
 
-def _rows(device: str, text: str, now: datetime) -> Iterator[_Row]:
-    row: _Row | None = None
-    needs_total = has_total = False
-    for raw in text.splitlines():
-        line = raw.strip()
-        fields = _fields(device, line)
-        if fields:
-            if row:
-                yield row
-            row = _row(device, raw, fields)
-        elif _TOTAL.fullmatch(line):
-            has_total = True
+class _Table:
+    """The rows of one answer. What is no row and no noise goes to `refuse`, which may raise it."""
+
+    def __init__(self, device: str, clock: datetime | None, refuse: Callable[[UnexpectedOutput], None]) -> None:
+        self._device, self._clock, self._refuse = device, clock, refuse
+        self._looks_for_a_clock = clock is None
+        self._needs_total = self._has_total = False
+
+    @property
+    def cut(self) -> bool:
+        """Whether the total is missing that IOS-XE finishes its tables with; to be asked at the end."""
+        return self._needs_total and not self._has_total
+
+    @property
+    def clockless(self) -> bool:
+        """Whether idle times were computed although nobody told what time it was."""
+        return self._needs_total and self._clock is None
+
+    def rows(self, lines: Iterable[str]) -> Iterator[_Row]:
+        row: _Row | None = None
+        for raw in lines:
+            line = raw.strip()
+            try:
+                fields = _fields(self._device, line)
+                begun = _row(self._device, raw, fields) if fields else None
+                if not fields:
+                    self._read_other(raw, line, row)
+            except UnexpectedOutput as error:
+                self._refuse(error)
+                fields, begun = (raw,), None
+            if fields:
+                if row:
+                    yield row
+                row = begun
+        if row:
+            yield row
+
+    def _read_other(self, raw: str, line: str, row: _Row | None) -> None:
+        if _TOTAL.fullmatch(line):
+            self._has_total = True
+        elif self._looks_for_a_clock and (clock := _CLOCK.search(line)):
+            self._clock = _moment(self._device, raw, clock)
         elif not _is_noise(line):
-            absolute = _detail(device, raw, line, row, now)
-            needs_total = needs_total or absolute
-    if needs_total and not has_total:
-        raise UnexpectedOutput(device, text.rstrip().rpartition("\n")[2], "a translation table without its total")
-    if row:
-        yield row
+            absolute = _detail(self._device, raw, line, row, self._clock or _NEVER)
+            self._needs_total = self._needs_total or absolute
 
 
 def _is_noise(line: str) -> bool:
@@ -246,7 +309,13 @@ def _clock(device: str, text: str) -> datetime:
     )
     lines = list(said)
     found = _CLOCK.fullmatch(lines[0]) if len(lines) == 1 else None
+    if not found:
+        raise UnexpectedOutput(device, text.strip(), "no clock")
+    return _moment(device, text.strip(), found)
+
+
+def _moment(device: str, raw: str, found: re.Match[str]) -> datetime:
     try:
-        return datetime.strptime(f"{found[1]} {' '.join(found[2].split())}" if found else "", "%H:%M:%S %b %d %Y")
+        return datetime.strptime(f"{found[1]} {' '.join(found[2].split())}", "%H:%M:%S %b %d %Y")
     except ValueError:
-        raise UnexpectedOutput(device, text.strip(), "no clock") from None
+        raise UnexpectedOutput(device, raw, "no clock") from None

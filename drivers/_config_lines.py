@@ -19,7 +19,8 @@ _SECTION = re.compile(r"interface \S+|policy-map .+|(?:mac|ip|ipv6) access-list 
 _CLASS = re.compile(r"class \S.*")
 _LEAF = re.compile(
     r"mac address-table static |police |service-policy |shape rate |mac access-group |channel-group "
-    r"|(no )?switchport$|switchport default mode |\d+ (permit|deny|remark) |(counters|statistics) per-entry$"
+    r"|(no )?switchport$|switchport default mode |switchport access vlan \d+$|switchport mode "
+    r"|\d+ (permit|deny|remark) |(counters|statistics) per-entry$"
 )
 _TOP_LEVEL = re.compile(r"(no )?(mac[ -]address-table |policy-map )")
 

@@ -4,8 +4,11 @@
 
 An event is a line of the table behind a word in brackets, ten characters wide; those of ended sessions have no time
 left. conntrack says on its standard error when the kernel had to drop events: that is a line like any other here.
+conntrack-tools 1.4.7 enlarges the wrong one of its two sockets (`ss -f netlink -m` shows it), so that there a burst of
+some hundred sessions at once may already be too many: the stream is lost, begun again, and the table is read instead.
 """
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from switchguard.core.model import Address, NatUsage
@@ -15,6 +18,8 @@ from ._conntrack import read_conntrack
 
 _BUFFER = 16 << 20
 """Octets that the kernel keeps for conntrack when it cannot follow."""
+_NOTICE = re.compile(rb"^NOTICE: .*\n", re.MULTILINE)
+"""How large the buffer has become."""
 _WORDS = (b"    [NEW] ", b"[DESTROY] ")
 
 
@@ -34,6 +39,7 @@ def read_news(
 
 
 def _usages(text: bytes, device: str, own: Collection[Address], timeouts: Mapping[str, int]) -> tuple[NatUsage, ...]:
+    text = _NOTICE.sub(b"", text)
     for word in _WORDS:
         text = text.replace(word, b"")
     table = read_conntrack([text], device, own=own, timeouts=timeouts)

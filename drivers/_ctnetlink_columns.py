@@ -162,8 +162,11 @@ class _Reader:
             if possible:
                 chosen = codes == code
                 idle[chosen] = _since(left[chosen], possible)
-        idle[left < 0] = UNKNOWN
-        idle[status & _OFFLOADED != 0] = 0
+        if (wire.TIMEOUT,) not in rows.layout.values:
+            idle[:] = UNKNOWN
+        offloaded = np.flatnonzero(status & _OFFLOADED)
+        if offloaded.size:
+            idle[offloaded] = 0
         return idle
 
     def _age(self, rows: "_Rows") -> Signed:
@@ -211,11 +214,8 @@ class _Rows:
         family = 1 if self.layout.version == 4 else 3
         place = self.layout.values[side, wire.TUPLE_IP, family + end]
         if self.layout.version == 4:
-            return Inet(self.word(place).astype(np.uint64))
-        high, low = (self.word(place + at).astype(np.uint64) for at in (0, 2))
-        high, low = (
-            part << np.uint64(32) | self.word(place + at).astype(np.uint64) for part, at in ((high, 1), (low, 3))
-        )
+            return Inet(self.word(place).view(np.uint64))
+        high, low = ((self.word(place + at) << 32 | self.word(place + at + 1)).view(np.uint64) for at in (0, 2))
         return Inet(low, high)
 
 

@@ -77,5 +77,5 @@ def _sums(
 
 
 def begun(rows: Iterable[NatUsage]) -> tuple[NatUsage, ...]:
-    """Sessions at their first packet: nobody can have answered yet, which is no evidence, and all of them are active."""
+    """Sessions at their first packet: nobody can have answered yet, which is no evidence, and all are active."""
     return tuple(replace(row, unanswered_share=None, active_share=1.0) for row in rows)

@@ -7,7 +7,9 @@ The sketch of a remote set is bottom-k (Cohen and Kaplan, 2007): the `SKETCH_SIZ
 With k hashes below h, the set has about (k - 1) * 2**64 / h members; of two sets, the share of common values among
 the k smallest of their union estimates |A and B| / |A or B|. The hash is the finaliser of SplitMix64 (Steele, Lea and
 Flood, 2014) of the address as a number; an IPv6 address is first folded to `mix(high) + low`. Distinct IPv6 addresses
-are told apart by that fold: in a table with a million of them, two fall together with a probability of 3e-8.
+are told apart by that fold: in a table with a million of them, two fall together with a probability of 3e-8. This is
+the hash of every sketch, whichever reader made it (`_nat_tally.hash_of` is the same for one address), so that sketches
+of several gateways can be united.
 """
 
 from collections.abc import Callable

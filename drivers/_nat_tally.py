@@ -1,7 +1,7 @@
 """Translations one by one -> one summary per inside address, without keeping the translations.
 
-For tables that come as text for people, whose rows may lack anything; `_nat_columns` is for the large ones. What is kept
-grows with the variety of a table, not with its length. Both hash remote addresses alike (`_nat_columns` has the
+For tables that come as text for people, whose rows may lack anything; `_nat_columns` is for the large ones. What is
+kept grows with the variety of a table, not with its length. Both hash remote addresses alike (`_nat_columns` has the
 definition), so that the sketches of clients of two gateways compare and unite, whatever the gateways are.
 """
 
@@ -83,6 +83,11 @@ class Tallies:
                 return
             tally = self._tallies[entry.local] = _Tally()
         tally.add(entry)
+
+    def add_nobodys(self) -> None:
+        """A row that is no client's session."""
+        self.entries += 1
+        self.not_clients += 1
 
     def usages(self, device: str, ahead_s: float = 0.0) -> tuple[NatUsage, ...]:
         """Sorted by address. `ahead_s` is taken off every idle time and age: how far ahead the clock was by which they

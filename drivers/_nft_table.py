@@ -4,6 +4,7 @@
     block_ip4, block_ip6        the same, and forward       both ways
     cap_N_ip4, cap_N_ip6        forward                     no new session while N that we saw begin still last
     limit_N_ip4, limit_N_ip6    forward                     policing to N bit/s, each way on its own
+    limit_N_of_C_ip4, ..._ip6   forward                     the same, and to C bit/s for all of a C together: the box
     ports_N_ip4, ports_N_ip6    forward                     no TCP or UDP to ports above N
 
 Each value N has sets and a base chain of its own, so that adding one never edits another. A script is one transaction
@@ -26,7 +27,7 @@ from switchguard.core.model import Block, Change, Mac, Penalty, RateLimit, Restr
 from switchguard.errors import DeviceError, UnexpectedOutput
 
 TABLE = "inet switchguard"
-_SET = re.compile(r"block_(?P<block>mac|ip4|ip6)|(?P<kind>cap|limit|ports)_(?P<value>\d+)_ip[46]")
+_SET = re.compile(r"block_(?P<block>mac|ip4|ip6)|(?P<kind>cap|limit|ports)_(?P<value>\d+)(?:_of_(?P<box>\d+))?_ip[46]")
 _LEAST = {"cap": 0, "limit": 8, "ports": 0}
 _MOST = {"cap": 1_000_000, "limit": 1_000_000_000_000, "ports": 65535}
 """Values that nft takes: at least a byte a second, at most what fits its numbers."""
@@ -54,8 +55,12 @@ def place_of(slot: Slot, penalty: Penalty) -> Place:
         case Block(by="address") if address is not None:
             return Place(f"block_ip{address.version}", str(address))
         case SessionCap(sessions=value) | RateLimit(bits_per_second=value) | RestrictPorts(up_to=value):
-            if address is not None and _LEAST[penalty.kind] <= value <= _MOST[penalty.kind]:
-                return Place(f"{penalty.kind}_{value}_ip{address.version}", str(address))
+            box = penalty.within if isinstance(penalty, RateLimit) else None
+            if address is not None and all(
+                _LEAST[penalty.kind] <= it <= _MOST[penalty.kind] for it in (value, value if box is None else box)
+            ):
+                shared = "" if box is None else f"_of_{box}"
+                return Place(f"{penalty.kind}_{value}{shared}_ip{address.version}", str(address))
     raise DeviceError(slot.device, f"{penalty} cannot be put on {address or slot.station}")
 
 
@@ -92,8 +97,10 @@ def _definition(name: str) -> Iterator[str]:
             yield from _metered(name, ("seen",), "")
             yield from _chain(name, "forward", "filter", _cap(name, int(value)))
         case "limit":
+            slice_, _, box = value.partition("_of_")
             yield from _metered(name, ("up", "down"), "flags dynamic,timeout; timeout 1m;")
-            yield from _chain(name, "forward", "filter", _limit(name, int(value)))
+            yield from (_box(box, way) for way in ("up", "down") if box)
+            yield from _chain(name, "forward", "filter", _limit(name, int(slice_), box))
         case "ports":
             yield from _chain(name, "forward", "filter", _ports(name, int(value)))
 
@@ -129,13 +136,23 @@ def _cap(name: str, sessions: int) -> Iterator[str]:
         yield f"ct state new {ip} saddr @{name}_ip{family} {count}"
 
 
-def _limit(name: str, bits_per_second: int) -> Iterator[str]:
-    rate = bits_per_second // 8
-    limit = f"limit rate over {rate} bytes/second burst {max(_LEAST_BURST, rate // 4)} bytes"
+def _limit(name: str, bits_per_second: int, box: str) -> Iterator[str]:
+    """First the member's own slice, then what all have together: what is dropped uses up nothing of the box."""
     for ip, family in (("ip", 4), ("ip6", 6)):
         for side, purpose in (("saddr", "up"), ("daddr", "down")):
-            bucket = f"update @{name}_{purpose}{family} {{ {ip} {side} {limit} }} drop"
-            yield f"{ip} {side} @{name}_ip{family} {bucket}"
+            member = f"{ip} {side} @{name}_ip{family}"
+            yield f"{member} update @{name}_{purpose}{family} {{ {ip} {side} limit {_rate(bits_per_second)} }} drop"
+            if box:
+                yield f'{member} limit name "box_{box}_{purpose}" drop'
+
+
+def _box(bits_per_second: str, way: str) -> str:
+    return f"add limit {TABLE} box_{bits_per_second}_{way} {{ {_rate(int(bits_per_second))}; }}"
+
+
+def _rate(bits_per_second: int) -> str:
+    rate = bits_per_second // 8
+    return f"rate over {rate} bytes/second burst {max(_LEAST_BURST, rate // 4)} bytes"
 
 
 def _ports(name: str, highest: int) -> Iterator[str]:
@@ -185,7 +202,7 @@ def _slot(device: str, name: re.Match[str], value: str) -> tuple[Slot, Penalty]:
         case "cap", number:
             penalty = SessionCap(number)
         case "limit", number:
-            penalty = RateLimit(number)
+            penalty = RateLimit(number, int(name["box"]) if name["box"] else None)
         case _, number:
             penalty = RestrictPorts(number)
     return Slot(device, penalty.kind, address=address), penalty

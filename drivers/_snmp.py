@@ -1,7 +1,7 @@
 """SNMP columns with the types that their MIB promises; an agent that breaks the promise is quoted in an error."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from switchguard.core.model import Mac
 from switchguard.errors import UnexpectedOutput
@@ -22,22 +22,18 @@ _OTHER_LINK_LAYERS = {4, 8, 16, 20}
 
 def numbers_of(session: Session, column: Oid) -> dict[Index, int]:
     """A column of INTEGER, counters, gauges or TimeTicks."""
-    rows = {}
-    for index, value in session.walk(column).items():
-        if not isinstance(value, int):
-            raise bad_value(session, column, index, value)
-        rows[index] = value
-    return rows
+    return {
+        index: value if isinstance(value, int) else _refuse(session, column, index, value)
+        for index, value in session.walk(column).items()
+    }
 
 
 def octets_of(session: Session, column: Oid) -> dict[Index, bytes]:
     """A column of OCTET STRING."""
-    rows = {}
-    for index, value in session.walk(column).items():
-        if not isinstance(value, bytes):
-            raise bad_value(session, column, index, value)
-        rows[index] = value
-    return rows
+    return {
+        index: value if isinstance(value, bytes) else _refuse(session, column, index, value)
+        for index, value in session.walk(column).items()
+    }
 
 
 def by_port(session: Session, column: Oid, read: Callable[[Session, Oid], dict[Index, Value]]) -> dict[Index, Value]:
@@ -92,6 +88,10 @@ def bad_row(session: Session, column: Oid, index: Index) -> UnexpectedOutput:
 def bad_value(session: Session, column: Oid, index: Index, value: SnmpValue) -> UnexpectedOutput:
     row = f"{_dotted(column, index)} = {value!r}"
     return UnexpectedOutput(session.device.name, row, "an SNMP value that its MIB does not allow")
+
+
+def _refuse(session: Session, column: Oid, index: Index, value: SnmpValue) -> NoReturn:
+    raise bad_value(session, column, index, value)
 
 
 def _dotted(column: Oid, index: Index) -> str:

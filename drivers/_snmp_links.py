@@ -16,6 +16,7 @@ from ._snmp import (
     DOT1D_BASE_PORT_IF_INDEX,
     IF_ALIAS,
     IF_DESCR,
+    IF_NAME,
     IF_PHYS_ADDRESS,
     Index,
     by_port,
@@ -35,6 +36,14 @@ LLDP_LOC_PORT = "1.0.8802.1.1.2.1.3.7.1"
 LLDP_REM = "1.0.8802.1.1.2.1.4.1.1"
 CDP_CACHE = "1.3.6.1.4.1.9.9.23.1.2.1.1"
 CDP_GLOBAL_RUN = "1.3.6.1.4.1.9.9.23.1.3.1.0"
+
+LINK_COLUMNS = (
+    (IF_NAME,),
+    *((f"{LLDP_LOC_PORT}.{column}",) for column in (2, 3, 4)),
+    tuple(f"{LLDP_REM}.{column}" for column in (5, 4, 9, 12)),
+    tuple(f"{CDP_CACHE}.{column}" for column in (6, 9)),
+    *((oid,) for oid in (IF_DESCR, IF_ALIAS, IF_PHYS_ADDRESS, DOT1D_BASE_PORT_IF_INDEX)),
+)
 
 _CAPABILITIES = {2: "bridge", 3: "wlan-access-point", 4: "router", 5: "telephone", 7: "station-only"}
 """Bit of LldpSystemCapabilitiesMap, counted from the left, -> our word."""

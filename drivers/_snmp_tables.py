@@ -18,10 +18,12 @@ A subtree that the agent does not have is an error (a Gap), never an empty table
 """
 
 from collections import defaultdict
+from collections.abc import Collection, Mapping
 from datetime import datetime
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 
-from switchguard.core.model import Address, FdbEntry, Interface, Link, Mac, Neighbor, PortCounters
+from switchguard.core.model import Address, FdbEntry, Interface, Link, Mac, Neighbor, PortCounters, Table
 from switchguard.errors import NotConfigured
 from switchguard.ports import Oid, Session
 
@@ -43,7 +45,7 @@ from ._snmp import (
     require_length,
     text_of,
 )
-from ._snmp_links import links
+from ._snmp_links import LINK_COLUMNS, links
 
 SYS_UP_TIME = "1.3.6.1.2.1.1.3.0"
 IF_SPEED = "1.3.6.1.2.1.2.2.1.5"
@@ -61,11 +63,39 @@ DOT1D_TP_FDB = "1.3.6.1.2.1.17.4.3.1"
 DOT1Q_TP_FDB = "1.3.6.1.2.1.17.7.1.2.2.1"
 DOT1Q_VLAN_FDB_ID = "1.3.6.1.2.1.17.7.1.4.2.1.3"
 
+_COLUMNS: Mapping[str, tuple[tuple[Oid, ...], ...]] = {
+    "arp": (
+        (IF_PHYS_ADDRESS,),
+        (IF_NAME,),
+        tuple(f"{IP_NET_TO_MEDIA}.{column}" for column in (2, 4)),
+        tuple(f"{IP_NET_TO_PHYSICAL}.{column}" for column in (4, 6, 7)),
+    ),
+    "fdb": (
+        (DOT1D_BASE_PORT_IF_INDEX,),
+        *(tuple(f"{table}.{column}" for column in (2, 3)) for table in (DOT1Q_TP_FDB, DOT1D_TP_FDB)),
+        (DOT1Q_VLAN_FDB_ID,),
+        (IF_NAME,),
+    ),
+    "interfaces": tuple(
+        (oid,) for oid in (IF_NAME, IF_PHYS_ADDRESS, IF_ALIAS, IF_OPER_STATUS, IF_HIGH_SPEED, DOT1D_BASE_BRIDGE_ADDRESS)
+    ),
+    "counters": tuple(
+        (oid,) for oid in (IF_NAME, SYS_UP_TIME, IF_HC_IN_OCTETS, IF_HC_OUT_OCTETS, IF_COUNTER_DISCONTINUITY_TIME)
+    ),
+    "links": LINK_COLUMNS,
+}
+"""Table -> what it always takes. What else depends on the answers."""
+
 _FDB_SELF, _FDB_INVALID, _FDB_MGMT = 4, 2, 5
 
 
 class SnmpTables:
     """The tables of a driver: from SNMP where the site configures it, else from the command line if the driver can."""
+
+    def columns(self, tables: Collection[Table]) -> tuple[tuple[Oid, ...], ...]:
+        """What the tables are made of; none of those that the driver always reads in another way."""
+        ours = [table for table in tables if getattr(type(self), table, None) is getattr(SnmpTables, table, self)]
+        return tuple(dict.fromkeys(group for table in ours for group in _COLUMNS[table]))
 
     def arp(self, session: Session) -> tuple[Neighbor, ...]:
         return arp(session) if session.speaks("snmp") else self.cli_arp(session)
@@ -196,22 +226,27 @@ def fdb(session: Session) -> tuple[FdbEntry, ...]:
 
 def _fdb_rows(session: Session, table: Oid, keys: int) -> list[tuple[Index, Mac, int, bool]]:
     """(what precedes the MAC in the index, MAC, bridge port, static) of each row that forwards to a port."""
-    statuses = numbers_of(session, f"{table}.3")
+    ports, statuses = numbers_of(session, f"{table}.2"), numbers_of(session, f"{table}.3")
     rows = []
-    for index, port in numbers_of(session, f"{table}.2").items():
-        key, mac = _fdb_index(session, table, index, keys)
+    for index, port in ports.items():
+        station = _station(index, keys)
+        if station is None:
+            raise bad_row(session, table, index)
         status = statuses.get(index)
         if port and status not in (_FDB_SELF, _FDB_INVALID):
-            rows.append((key, mac, port, status == _FDB_MGMT))
-    for index in statuses:
-        _fdb_index(session, table, index, keys)
+            rows.append((*station, port, status == _FDB_MGMT))
+    for index in statuses.keys() - ports.keys():
+        if _station(index, keys) is None:
+            raise bad_row(session, table, index)
     return rows
 
 
-def _fdb_index(session: Session, table: Oid, index: Index, keys: int) -> tuple[Index, Mac]:
+@lru_cache(maxsize=65536)
+def _station(index: Index, keys: int) -> tuple[Index, Mac] | None:
+    """Kept, because most switches know most stations; None where the index has another shape."""
     key, octets = index[:-6], index[-6:]
     if len(octets) < 6 or max(octets) > 255 or len(key) - keys not in (0, 1) or key[keys:] not in ((), (6,)):
-        raise bad_row(session, table, index)
+        return None
     return key[:keys], Mac.from_octets(bytes(octets))
 
 
@@ -240,7 +275,8 @@ def interfaces(session: Session) -> tuple[Interface, ...]:
         raise no_table(session, IF_NAME, "interfaces")
     aliases = {index: text_of(octets) for (index,), octets in by_port(session, IF_ALIAS, octets_of).items()}
     statuses = by_port(session, IF_OPER_STATUS, numbers_of)
-    megabits, bits = by_port(session, IF_HIGH_SPEED, numbers_of), by_port(session, IF_SPEED, numbers_of)
+    megabits = by_port(session, IF_HIGH_SPEED, numbers_of)
+    bits = {} if all(megabits.get((index,)) for index in names) else by_port(session, IF_SPEED, numbers_of)
     up, down_states = 1, {2, 5, 6, 7}
 
     def state(index: int) -> bool | None:

@@ -21,6 +21,7 @@ Writes, through NAPALM's configuration session; a preview is the device's own di
   MAC; a denial without static drop is no block. The next push of any block or release brings the list in line.
 * limit: policy-map `SWITCHGUARD-<port>` of type quality-of-service with a policer, attached inbound (what the client
   sends; burst of 1.5 seconds' worth), and `shape rate` on the port (what it receives), in whole kbit/s from 8 on.
+* quarantine: `switchport access vlan N`, with an empty policy-map that keeps the VLAN it came from; see `_quarantine`.
 
 Oddities: NAPALM saves after a commit (`write memory`), and keeps the *startup* configuration for its own rollback,
 which we do not use. The diff is a unified one with three lines of context, so the interface of a changed line may not
@@ -45,6 +46,7 @@ from switchguard.core.model import (
     Mac,
     Neighbor,
     Penalty,
+    Quarantine,
     RateLimit,
     Slot,
     Station,
@@ -52,7 +54,7 @@ from switchguard.core.model import (
 from switchguard.errors import DeviceError, UnexpectedOutput
 from switchguard.ports import Session
 
-from . import _candidate, _config_lines, _mac_list, _port_limit, _port_names, _static_drop
+from . import _candidate, _config_lines, _mac_list, _port_limit, _port_names, _quarantine, _static_drop
 from ._candidate import Dialect
 from ._config_lines import Config, Edit, Line, Part
 from ._port_limit import Wording
@@ -64,6 +66,7 @@ SHOW_CONFIG = "show running-config | include " + "|".join(
         "^mac address-table static",
         "^policy-map|^ +class|^ +police",
         "^interface|^   service-policy|^   shape rate|^   mac access-group|^   channel-group",
+        "^   switchport access vlan|^   switchport mode",
         "^   no switchport$|^   switchport$|^switchport default mode",
         "^mac access-list|^ip access-list|^ipv6 access-list",
         "^   [0-9]+ permit|^   [0-9]+ deny|^   [0-9]+ remark|^   counters per-entry|^   statistics per-entry",
@@ -83,7 +86,7 @@ _NO_PORTS = {"", "cpu", "drop", "router", "switch"}
 class AristaEOS(SnmpTables):
     platform = "arista_eos"
     facts = Facts(
-        penalties={Block.kind: ("mac_vlan",), RateLimit.kind: ("port",)},
+        penalties={Block.kind: ("mac_vlan",), RateLimit.kind: ("port",), Quarantine.kind: ("port",)},
         directions="both",
         ownership="ledger",
         diff="device",
@@ -95,6 +98,7 @@ class AristaEOS(SnmpTables):
             "`mac access-group ... in` sees frames that carry IP, of every VLAN, on every platform and on channels",
             "a port with an IP access list or a service-policy takes a MAC access list as well",
             "`no switchport`, or `switchport` below `switchport default mode routed`, show in the configuration",
+            "an empty policy-map that is attached to nothing stays in the configuration",
             "how `show mac address-table | json` shows a static drop",
             "class class-default takes a policer, and a policer or shape rate typed again replaces the one before",
             "`show ip arp vrf all | json` groups neighbours by VRF, as `show arp vrf all` does",
@@ -248,7 +252,8 @@ def _eos_name(port: str) -> str:
     return _port_names.long(port).replace("Port-channel", "Port-Channel")
 
 
-_DIALECT = Dialect(SHOW_CONFIG, _parts, _standing, _obstacle, "lines")
+_QUARANTINE = _quarantine.Wording("policy-map type quality-of-service ", says_access=False, told_as=_eos_name)
+_DIALECT = Dialect(SHOW_CONFIG, _parts, _standing, _obstacle, "lines", _QUARANTINE)
 
 
 # --- show commands ---------------------------------------------------------------------------------------------------

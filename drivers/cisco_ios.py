@@ -20,6 +20,8 @@ Writes, through NAPALM's merge candidate
   Burst is 1.5 seconds' worth, at least 8,000 and at most 1,000,000 octets, which is what a Catalyst 3750 takes.
   `police cir` is the form of routers and IOS-XE; 2960, 3560 and 3750 know only the `catalyst` form. A plug-in for
   those is two lines: `class Catalyst(CiscoIOS): police = "catalyst"`. Both are read.
+* quarantine: `switchport access vlan N` on a port that is said to be an access port, with an empty policy-map that
+  keeps the VLAN it came from; see `_quarantine`.
 
 Oddities: loading a candidate writes a file to flash, so a preview is computed instead of asked for. NAPALM notices no
 other error than `Invalid input detected`; the two refusals `% CPU destined address ...` and `% Only unicast addresses
@@ -28,7 +30,7 @@ Sources: Cisco command references as named; NAPALM 5 (ios.py); recordings of gen
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address
 from typing import ClassVar, Literal
 
@@ -43,15 +45,17 @@ from switchguard.core.model import (
     NatSize,
     NatUsage,
     Neighbor,
+    Network,
     Penalty,
+    Quarantine,
     RateLimit,
     Slot,
     Station,
 )
 from switchguard.errors import DeviceError, UnexpectedOutput
-from switchguard.ports import Session
+from switchguard.ports import Capture, NatTable, Session
 
-from . import _candidate, _cisco_nat, _port_limit, _port_names, _static_drop
+from . import _candidate, _cisco_nat, _port_limit, _port_names, _quarantine, _static_drop
 from ._candidate import Dialect
 from ._config_lines import Config, Part
 from ._port_limit import Wording
@@ -60,10 +64,12 @@ from ._static_drop import TableRow
 
 SHOW_CONFIG = (
     "show running-config | include "
-    "^mac address-table static|^policy-map|^ +class|^ +police|^interface|^ service-policy|^end"
+    "^mac address-table static|^policy-map|^ +class|^ +police|^interface|^ service-policy"
+    "|^ switchport access vlan|^ switchport mode|^ no switchport$|^ channel-group|^end"
 )
 SHOW_MAC_TABLE = "show mac address-table"
 _POLICY = Wording("policy-map ", "service-policy input ")
+_QUARANTINE = _quarantine.Wording("policy-map ", says_access=True, told_as=_port_names.short)
 LEAST_BPS = 8_000
 """Below this no policer of IOS goes (IOS QoS command reference, `police`)."""
 
@@ -75,7 +81,7 @@ class CiscoIOS(SnmpTables):
     platform = "cisco_ios"
     police: ClassVar[Literal["cir", "catalyst"]] = "cir"
     facts = Facts(
-        penalties={Block.kind: ("mac_vlan",), RateLimit.kind: ("port",)},
+        penalties={Block.kind: ("mac_vlan",), RateLimit.kind: ("port",), Quarantine.kind: ("port",)},
         directions="both",
         ownership="ledger",
         diff="device",
@@ -85,10 +91,14 @@ class CiscoIOS(SnmpTables):
             "class class-default takes a policer on Catalyst 2960 and 3560; those need `mls qos`",
             "a limit counts what the client sends; Catalyst 2960, 3560 and 3750 police inbound only",
             "a policer that is typed again replaces the one before",
+            "an empty policy-map that is attached to nothing stays in the configuration",
+            "a quarantine VLAN that does not exist is created, with a line that our check of the diff refuses",
             "show archive config incremental-diffs lists lines as they were typed",
             "In_bytes of IOS-XE translations are the client's outgoing octets",
         ),
     )
+
+    captures: ClassVar[Mapping[str, Capture]] = {"translations": _cisco_nat.CAPTURE}
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -117,6 +127,9 @@ class CiscoIOS(SnmpTables):
         clock = session.ask("show clock")
         return _cisco_nat.usage(session.device.name, session.ask("show ip nat translations verbose"), clock)
 
+    def read_capture(self, chunks: Iterable[bytes], table: str, inside: Sequence[Network]) -> NatTable:
+        return _cisco_nat.read_capture(chunks, self.platform, inside)
+
     def nat_size(self, session: Session) -> NatSize:
         entries, limit = _cisco_nat.size(session.device.name, session.ask("show ip nat statistics"))
         return NatSize(session.device.name, entries, limit)
@@ -142,7 +155,7 @@ class CiscoIOS(SnmpTables):
 
     @property
     def _dialect(self) -> Dialect:
-        return Dialect(SHOW_CONFIG, self._parts, _standing, _obstacle, "commands", closing=("end",))
+        return Dialect(SHOW_CONFIG, self._parts, _standing, _obstacle, "commands", _QUARANTINE, closing=("end",))
 
     def _parts(self, slot: Slot, penalty: Penalty | None) -> tuple[Part, ...]:
         match slot.kind, penalty:

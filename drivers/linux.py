@@ -2,7 +2,8 @@
 
 Reads `conntrack -L -o extended` for both address families (conntrack-tools 1.4), /proc/sys/net/netfilter, `ip -j neigh`
 and `bridge -j` (iproute2 4.18 or newer), and IF-MIB and LLDP-MIB over SNMP where the site configures it, else `ip -j`
-and `lldpctl -f json0`. Writes with `nft -f -` (`_nft_table`), clears sessions with `conntrack -D`.
+and `lldpctl -f json0`. Writes with `nft -f -` (`_nft_table`) and, for limits, `tc -batch -` (`_linux_limits`); clears
+sessions with `conntrack -D`.
 
 Oddities: octet counts need net.netfilter.nf_conntrack_acct=1, and apply to sessions that begin after it was set;
 `conntrack -D` leaves with status 1 when there was nothing to delete; a blocked client's sessions stay in the table
@@ -14,7 +15,6 @@ while as FAILED or INCOMPLETE; net-snmp has no bridge tables of its own.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from itertools import chain
 from typing import Any, ClassVar
@@ -37,7 +37,7 @@ from switchguard.core.model import (
 from switchguard.errors import CommandRefused, StreamLost, UnexpectedOutput
 from switchguard.ports import Capture, Follows, NatTable, Session, SpeaksNetlink
 
-from . import _conntrack_news, _iproute, _linux_kernel, _netlink, _nft_table
+from . import _conntrack_news, _iproute, _linux_kernel, _linux_limits, _netlink, _nft_table
 from ._conntrack import CAPTURE, read_conntrack
 from ._lines import json_of, lines_of, rows_of
 from ._snmp_tables import SnmpTables
@@ -54,8 +54,6 @@ INTERFACES = "ip -j -s link show"
 EVENTS = f"cat {SYSCTL}/nf_conntrack_events"
 UPTIME = "cat /proc/uptime"
 LLDP = "lldpctl -f json0"
-LIST = f"nft -j list table {_nft_table.TABLE}"
-CHECK, APPLY = "nft -c -f -", "nft -f -"
 
 
 class Linux(SnmpTables):
@@ -69,6 +67,7 @@ class Linux(SnmpTables):
         },
         directions="source",
         ownership="named set",
+        boxes=True,
     )
     captures: ClassVar[Mapping[str, Capture]] = {"conntrack": CAPTURE}
 
@@ -164,42 +163,21 @@ class Linux(SnmpTables):
     # --- writing ---
 
     def enforced(self, session: Session) -> Enforced:
-        """Our own table's contents; nothing if there is no such table."""
-        try:
-            listing = session.ask(LIST)
-        except CommandRefused as error:
-            if "No such file or directory" in error.answer:
-                return {}
-            raise
-        return _nft_table.standing(session.device.name, json_of(session, listing))
+        return _linux_limits.enforced(session)
 
     def render(self, changes: Sequence[Change]) -> tuple[str, ...]:
+        """The script for nftables, with every limit policed: where it can be shaped, only the gateway knows."""
         return _nft_table.script(changes)
 
     def preview(self, session: Session, changes: Sequence[Change]) -> Diff:
-        """Computed from what stands; `nft -c` has checked that the kernel would take the script."""
-        wanted = self._missing(session, changes)
-        if wanted:
-            session.feed(CHECK, _text(wanted))
-        return _diff(wanted)
+        return _linux_limits.preview(session, changes)
 
     def push(self, session: Session, changes: Sequence[Change]) -> Diff:
-        """One transaction: all of it or nothing."""
-        wanted = self._missing(session, changes)
-        if wanted:
-            session.feed(APPLY, _text(wanted))
-        return _diff(wanted)
-
-    def _missing(self, session: Session, changes: Sequence[Change]) -> tuple[Change, ...]:
-        """The changes that are not yet true, from what really stands to what is wanted."""
-        now = self.enforced(session)
-        return tuple(
-            replace(change, before=now.get(change.slot)) for change in changes if now.get(change.slot) != change.after
-        )
+        return _linux_limits.push(session, changes)
 
     def clear_sessions(self, session: Session, addresses: Sequence[Address]) -> int:
-        """Sessions that these addresses began. Each address costs a walk of the whole table on the gateway; in the kernel
-        alone where it honours our filter, else with all of it passed to conntrack (ten times as long)."""
+        """Sessions that these addresses began. Each address costs a walk of the whole table on the gateway: in the
+        kernel alone where that honours our filter, else with all of it passed to conntrack (ten times as long)."""
         return sum(self._clear(session, address) for address in addresses)
 
     def _clear(self, session: Session, address: Address) -> int:
@@ -222,19 +200,3 @@ def _timeout(session: Session, line: str) -> tuple[str, int]:
     if not name.isidentifier() or not seconds.isdecimal():
         raise UnexpectedOutput(session.device.name, line, "no timeout of nf_conntrack")
     return name, int(seconds)
-
-
-def _text(changes: Sequence[Change]) -> str:
-    return "".join(f"{line}\n" for line in _nft_table.script(changes))
-
-
-def _diff(changes: Sequence[Change]) -> Diff:
-    """Elements that go and come; the sets' definitions are the same on every gateway."""
-    return Diff("".join(f"{line}\n" for change in changes for line in _signed(change)), "computed")
-
-
-def _signed(change: Change) -> Iterator[str]:
-    for sign, penalty in (("-", change.before), ("+", change.after)):
-        if penalty is not None:
-            place = _nft_table.place_of(change.slot, penalty)
-            yield f"{sign} {_nft_table.TABLE} {place.set_name} {{ {place.element} }}"

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from switchguard.core.attribute import attribute
 from switchguard.core.calm import pause_reason
 from switchguard.core.decide import decide
-from switchguard.core.evidence import Evidence, TableHistory, TableSize
+from switchguard.core.evidence import Evidence
 from switchguard.core.model import (
     Attribution,
     Decision,
@@ -20,6 +20,7 @@ from switchguard.core.model import (
     Finding,
     Gap,
     Outcome,
+    PastPenalty,
     Plan,
     Policy,
     Snapshot,
@@ -48,6 +49,12 @@ class Doors:
     ledger: Ledger
     enforcers: Mapping[str, Enforcer]
     clock: Callable[[], datetime]
+    recall: Callable[[Policy, Snapshot, Attribution, Sequence[PastPenalty]], Evidence]
+    """Everything that a rule may look at, except what the ledger tells. Writes nothing."""
+    keep: Callable[[Policy, Snapshot, Attribution], None]
+    """Who used how much since the last pass, for the next one and for months."""
+    gather_from: Callable[[Collection[str], Collection[Table]], Snapshot] | None = None
+    """Like `gather`, of these devices only. None: only all of them together (a saved snapshot)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +78,9 @@ def one_pass(policy: Policy, doors: Doors, tables: Collection[Table], before: Sn
     if seen.plan.changes and not fresh >= PLACES:
         seen = reconsider(policy, doors, seen, refresh(seen.snapshot, doors.gather(PLACES)))
     remember(doors, seen)
-    return replace(seen, outcomes=doors.apply(seen.plan))
+    outcomes = doors.apply(seen.plan)
+    doors.keep(policy, seen.snapshot, seen.attribution)
+    return replace(seen, outcomes=outcomes)
 
 
 def look(policy: Policy, doors: Doors, tables: Collection[Table], before: Snapshot | None = None) -> Pass:
@@ -79,7 +88,7 @@ def look(policy: Policy, doors: Doors, tables: Collection[Table], before: Snapsh
     snapshot = refresh(before, doors.gather(tables))
     attribution = attribute(snapshot)
     calm = pause_reason(before, snapshot) if before is not None else None
-    findings = () if calm else judge_all(evidence_of(policy, doors.ledger, snapshot, attribution), policy.rules)
+    findings = () if calm else judge_all(evidence_of(policy, doors, snapshot, attribution), policy.rules)
     return _settle(policy, doors, snapshot, attribution, findings, calm)
 
 
@@ -90,25 +99,37 @@ def pass_on_sight(policy: Policy, doors: Doors, crossings: Sequence[Crossing], b
     places_only = tuple(reading for reading in snapshot.readings if reading.table != "nat")
     calm = pause_reason(before, replace(snapshot, readings=places_only))
     attribution = attribute(with_windows(snapshot, crossings))
-    evidence = evidence_of(policy, doors.ledger, snapshot, attribution)
+    evidence = evidence_of(policy, doors, snapshot, attribution)
     findings = () if calm else sighted(evidence, policy.rules, crossings)
     seen = _settle(policy, doors, snapshot, attribution, findings, calm)
     doors.ledger.sentence(seen.decision.standing, seen.decision.released, doors.clock())
     return replace(seen, outcomes=doors.apply(seen.plan))
 
 
-def evidence_of(policy: Policy, ledger: Ledger, snapshot: Snapshot, attribution: Attribution) -> Evidence:
-    """What the tables say now, and what the ledger remembers."""
-    return Evidence(
-        attribution,
-        attribution.at,
+def pass_on_hint(policy: Policy, doors: Doors, devices: Collection[str], before: Snapshot) -> Pass | None:
+    """A pass for a hint that somebody came, left or moved at one of these devices: nobody is judged, but penalties
+    follow those who have one. Read anew are only these devices and those that hold penalties, where whoever moved
+    may have left from. None if nobody is under a penalty."""
+    standing = doors.ledger.standing()
+    if not standing or doors.gather_from is None:
+        return None
+    holders = {held.slot.device for held in doors.ledger.held()}
+    fresh = doors.gather_from({*devices, *holders}, PLACES)
+    snapshot = refresh(before, replace(fresh, devices=before.devices))
+    seen = _settle(policy, doors, snapshot, attribute(snapshot), (), None)
+    doors.ledger.sentence(seen.decision.standing, seen.decision.released, doors.clock())
+    return replace(seen, outcomes=doors.apply(seen.plan))
+
+
+def evidence_of(policy: Policy, doors: Doors, snapshot: Snapshot, attribution: Attribution) -> Evidence:
+    """What the tables say now, and what is remembered."""
+    ledger = doors.ledger
+    past = ledger.past(attribution.at - longest_memory(policy))
+    return replace(
+        doors.recall(policy, snapshot, attribution, past),
         streaks=ledger.streaks(),
         standing=ledger.standing(),
-        past=ledger.past(attribution.at - longest_memory(policy)),
-        tables=tuple(
-            TableHistory(size.device, (TableSize(snapshot.at, size.entries),), size.limit)
-            for size in snapshot.nat_sizes
-        ),
+        past=past,
     )
 
 

@@ -6,6 +6,7 @@ SwitchguardError                   exit code 1
 ├── BadTarget                      what a person typed is no MAC, address, duration ...
 ├── LedgerError                    the ledger cannot be read or written
 ├── SnapshotError                  a saved snapshot cannot be read or written: names the file
+├── CaptureError                   a saved table cannot be read, or is not what it is said to be: names the file
 ├── LabError                       the lab cannot be built here
 └── DeviceError                    one device; becomes a Gap or a failed Outcome, never stops the others
     ├── Unreachable                no answer in time, connection refused or lost
@@ -50,6 +51,10 @@ class LedgerError(SwitchguardError):
 
 
 class SnapshotError(SwitchguardError):
+    pass
+
+
+class CaptureError(SwitchguardError):
     pass
 
 

@@ -4,7 +4,7 @@ Drivers speak to a `Session` and return core values; they open nothing and keep 
 capability Protocols whose methods it defines (`isinstance(driver, ReadsNat)`); the matrix is printed from that.
 """
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -33,6 +33,7 @@ from switchguard.core.model import (
     Plan,
     PortCounters,
     Release,
+    Table,
     Verdict,
 )
 
@@ -86,6 +87,17 @@ class SnmpAccess:
 
 
 @dataclass(frozen=True, slots=True)
+class Listening:
+    """Where to listen for traps and informs, and whose to understand."""
+
+    address: str
+    port: int
+    accesses: tuple[SnmpAccess, ...]
+    engine_ids: tuple[bytes, ...] = ()
+    """Of the devices that send SNMPv3 traps."""
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """How to reach a device. `host` is an address or name, or `local` for the machine we run on."""
 
@@ -101,6 +113,8 @@ class Endpoint:
     snmp: SnmpAccess | None = None
     napalm_options: Mapping[str, object] = field(default_factory=dict)
     """Passed as `optional_args` to the NAPALM driver, e.g. {"transport": "https"} for EOS."""
+    compress: bool = False
+    """Whether streamed answers of a remote shell come through gzip, for a link that is slower than that."""
 
 
 @runtime_checkable
@@ -161,6 +175,23 @@ class SpeaksNetlink(Protocol):
 
 
 @runtime_checkable
+class ReadsAhead(Protocol):
+    """A session that can read many SNMP columns in one go. To be used where `speaks("snmp")`."""
+
+    def ahead(self, groups: Sequence[Sequence[Oid]]) -> AbstractContextManager[None]:
+        """Inside, `walk` and `get` of these columns and scalars (which end in .0) answer from one common reading. The
+        later ones of a group are only asked for if the first has rows, and count as empty otherwise."""
+
+
+@runtime_checkable
+class WalksVlans(Protocol):
+    """A session with a switch that keeps one BRIDGE-MIB per VLAN (Cisco)."""
+
+    def walk_vlan(self, column: Oid, vlan: int) -> Mapping[tuple[int, ...], SnmpValue]:
+        """As `walk`, in that VLAN's own MIB: `community@vlan`, or the SNMPv3 context `vlan-N`."""
+
+
+@runtime_checkable
 class Follows(Protocol):
     """A session whose shell can run a command that does not end by itself."""
 
@@ -173,6 +204,14 @@ Opens = Callable[[Device], AbstractContextManager[Session]]
 
 
 # --- what a driver can do --------------------------------------------------------------------------------------------
+
+
+@runtime_checkable
+class TellsColumns(Protocol):
+    """A driver that says beforehand what it will read over SNMP."""
+
+    def columns(self, tables: Collection[Table]) -> tuple[tuple[Oid, ...], ...]:
+        """As `ahead` takes them, for those of `tables` that it reads over SNMP; answers may call for more."""
 
 
 @runtime_checkable

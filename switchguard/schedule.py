@@ -5,22 +5,27 @@ in silence.
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from switchguard.core.model import NatSize, Policy, Snapshot
+from switchguard.core.model import Mac, NatSize, Policy, Snapshot, Table
 from switchguard.core.refresh import refresh
 from switchguard.core.surge import surge
 from switchguard.core.tally import Crossing, Watching
-from switchguard.cycle import PLACES, USAGE, Doors, Pass, one_pass, pass_on_sight
+from switchguard.cycle import PLACES, USAGE, Doors, Pass, one_pass, pass_on_hint, pass_on_sight
 from switchguard.errors import SwitchguardError
 from switchguard.ports import Stream
-from switchguard.watch import Watcher
+from switchguard.watch import Follower, Sentry
+
+HINT_PAUSE = timedelta(seconds=2)
+"""Between two looks for hints, which anybody may send."""
+HINTED_DEVICES = 50
+"""At most so many are looked at for hints; the next poll finds the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,7 @@ class Periods:
     nat_size: timedelta = timedelta(seconds=10)
     nat: timedelta = timedelta(seconds=60)
     tables: timedelta = timedelta(minutes=5)
+    counters: timedelta = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +47,7 @@ class Setup:
     periods: Periods
     begins: Mapping[str, Stream] = field(default_factory=dict)
     """Gateway -> the sessions that begin there: `detect: stream`."""
-    watching: Watching = Watching()
+    watching: Watching = field(default_factory=Watching)
 
 
 class Service:
@@ -52,7 +58,10 @@ class Service:
         self._seen: Snapshot | None = None
         self._sizes: dict[str, NatSize] = {}
         self._passing = threading.Lock()
-        self._watchers: tuple[Watcher, ...] = ()
+        self._followers: list[Follower] = []
+        self._hinting = threading.Lock()
+        self._hints: dict[str, frozenset[Mac]] = {}
+        self._hint_after = datetime.min.replace(tzinfo=UTC)
         self._scheduler = BackgroundScheduler(
             timezone="UTC",
             # One worker makes passes, one asks for sizes: a long pass delays the next one, it never meets it.
@@ -65,7 +74,8 @@ class Service:
         now = self._setup.doors.clock()
         for name, work, period, executor in (
             ("usage", self._usage, every.nat, "passes"),
-            ("places", self._places, every.tables, "passes"),
+            ("places", lambda: self._read_too(PLACES), every.tables, "passes"),
+            ("counters", lambda: self._read_too({"counters"}), every.counters, "passes"),
             ("sizes", self._ask_sizes, every.nat_size, "sizes"),
         ):
             self._scheduler.add_job(
@@ -79,9 +89,9 @@ class Service:
         self._watch()
 
     def reload(self, setup: Setup) -> None:
-        """From the next run on; what has been seen stays, with its age."""
-        with self._passing:
-            self._setup = setup
+        """From the next run on; what has been seen stays, with its age. A run that waits for a device keeps nobody
+        waiting here: it ends with the setup that it began with."""
+        self._setup = setup
         self._watch()
         for name, period in self._periods().items():
             self._scheduler.reschedule_job(name, trigger=IntervalTrigger(seconds=period.total_seconds()))
@@ -89,26 +99,62 @@ class Service:
 
     def stop(self, patience_s: float) -> bool:
         """No new run starts; True when the one in progress ended in time."""
-        for watcher in self._watchers:
-            watcher.stop()
+        for follower in self._followers:
+            follower.stop()
         self._scheduler.shutdown(wait=False)
         return self._passing.acquire(timeout=patience_s)
 
     def following(self) -> Mapping[str, str]:
         """Gateway -> "" while its stream is followed, else why only polls find anybody there."""
-        return {watcher.gateway: watcher.trouble for watcher in self._watchers}
+        return {follower.gateway: follower.trouble for follower in self._followers}
+
+    def nudge(self, device: str, macs: frozenset[Mac] = frozenset()) -> None:
+        """Something says that a station came, left or moved at this device (`macs`: which ones, if it says so). If that
+        may concern somebody under a penalty, a look follows, at once but not more often than every HINT_PAUSE."""
+        with self._hinting:
+            waiting = bool(self._hints)
+            known = self._hints.get(device)
+            self._hints[device] = macs if known is None else frozenset() if not known or not macs else known | macs
+            when = max(self._setup.doors.clock(), self._hint_after)
+        if not waiting:
+            self._scheduler.add_job(self._guarded("hint", self._on_hints), "date", run_date=when, executor="passes")
+
+    def _on_hints(self) -> None:
+        setup = self._setup
+        with self._hinting:
+            hints, self._hints = self._hints, {}
+        penalised = {mac for verdict in setup.doors.ledger.standing() for mac in verdict.macs}
+        concerned = sorted(device for device, macs in hints.items() if not macs or macs & penalised)[:HINTED_DEVICES]
+        if self._seen is None or not penalised or not concerned:
+            return
+        with self._passing:
+            result = pass_on_hint(setup.policy, setup.doors, concerned, self._seen)
+            if result is not None:
+                self._seen = result.snapshot
+        with self._hinting:
+            self._hint_after = setup.doors.clock() + HINT_PAUSE
+        if result is not None:
+            self._tell("looked because of a hint", devices=", ".join(concerned))
+            self._report(result)
+            self._come_back_for(result)
 
     def _watch(self) -> None:
-        """One thread per gateway that tells of sessions while they begin; those of an older setup end."""
-        for watcher in self._watchers:
-            watcher.stop()
+        """One thread per gateway that tells of sessions as they begin; those of an older setup end."""
+        for follower in self._followers:
+            follower.stop()
         setup = self._setup
-        self._watchers = tuple(
-            Watcher(gateway, stream, setup.policy.rules, setup.watching, self._crossed, self._tell)
+        self._followers = [
+            Follower(gateway, stream, setup.watching.tick_s, self._sentry(gateway, setup), self._tell)
             for gateway, stream in setup.begins.items()
-        )
-        for watcher in self._watchers:
-            watcher.start()
+        ]
+        for follower in self._followers:
+            follower.start()
+
+    def _sentry(self, gateway: str, setup: Setup) -> Sentry:
+        def missed() -> None:
+            self._hurry(f"{gateway}: sessions began that nobody heard of")
+
+        return Sentry(setup.policy.rules, setup.watching, self._crossed, missed)
 
     def _crossed(self, crossings: Sequence[Crossing]) -> None:
         """From a watcher's thread: the pass is made by the worker that makes all passes, as soon as it is free."""
@@ -120,14 +166,15 @@ class Service:
         if self._seen is None:  # nobody knows anybody yet; the first pass is on its way
             return
         with self._passing:
-            result = pass_on_sight(self._setup.policy, self._setup.doors, crossings, self._seen)
+            setup = self._setup
+            result = pass_on_sight(setup.policy, setup.doors, crossings, self._seen)
             self._seen = result.snapshot
         self._report(result)
         self._come_back_for(result)
 
     def _periods(self) -> Mapping[str, timedelta]:
         every = self._setup.periods
-        return {"usage": every.nat, "places": every.tables, "sizes": every.nat_size}
+        return {"usage": every.nat, "places": every.tables, "counters": every.counters, "sizes": every.nat_size}
 
     def _guarded(self, name: str, work: Callable[[], None]) -> Callable[[], None]:
         def run() -> None:
@@ -140,16 +187,17 @@ class Service:
 
     def _usage(self) -> None:
         with self._passing:
-            tables = USAGE if self._seen else USAGE | PLACES
-            result = one_pass(self._setup.policy, self._setup.doors, tables, self._seen)
+            setup, tables = self._setup, USAGE if self._seen else USAGE | PLACES
+            result = one_pass(setup.policy, setup.doors, tables, self._seen)
             self._seen = result.snapshot
         self._report(result)
         self._come_back_for(result)
 
-    def _places(self) -> None:
+    def _read_too(self, tables: Collection[Table]) -> None:
+        """For the next pass to find."""
         with self._passing:
             if self._seen is not None:  # the first usage pass reads the places too
-                self._seen = refresh(self._seen, self._setup.doors.gather(PLACES))
+                self._seen = refresh(self._seen, self._setup.doors.gather(tables))
 
     def _ask_sizes(self) -> None:
         sizes = {size.device: size for size in self._setup.doors.gather({"nat_size"}).nat_sizes}
@@ -162,7 +210,7 @@ class Service:
         """Sooner than the period says: for a client on its way to a verdict, and for the next release."""
         now, every = self._setup.doors.clock(), self._setup.periods
         patience = {rule.name: rule.for_polls for rule in self._setup.policy.rules}
-        if any(found.streak < patience[found.rule] for found in result.findings):
+        if any(found.streak < patience.get(found.rule, 0) for found in result.findings):
             self._bring_forward(now + min(every.nat_size, every.nat))
         ends = [verdict.until for verdict in result.decision.standing if verdict.until is not None]
         if ends:

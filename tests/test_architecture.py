@@ -38,19 +38,21 @@ LAYERS = {
     "switchguard/plugins.py": ("switchguard.ports", "switchguard.errors"),
     "switchguard/edge": ("switchguard.core", "switchguard.ports", "switchguard.errors", "switchguard.plugins", "switchguard.edge"),
     "switchguard/cycle.py": ("switchguard.core", "switchguard.ports"),
-    "switchguard/schedule.py": ("switchguard.core", "switchguard.ports", "switchguard.errors", "switchguard.cycle"),
+    "switchguard/watch.py": ("switchguard.core", "switchguard.ports", "switchguard.errors"),
+    "switchguard/schedule.py": ("switchguard.core", "switchguard.ports", "switchguard.errors", "switchguard.cycle", "switchguard.watch"),
     "drivers": ("switchguard.core.model", "switchguard.ports", "switchguard.errors"),
     "inventory": ("switchguard.core.model", "switchguard.ports", "switchguard.errors"),
 }  # fmt: skip
 ONE_FILE_EACH = {
-    "pysnmp": 1,
+    "gufo": 1,
+    "pysnmp": 2,  # asking, and hearing traps
     "netmiko": 1,
     "napalm": 1,
-    "sqlalchemy": 3,  # the ledger's tables, migrations and queries
+    "sqlalchemy": 5,  # the ledger: tables and migrations, rows, queries; and the history beside it
     "apscheduler": 1,
     "structlog": 1,
     "nornir": 1,
-    "pydantic": 2,  # the site's files, and the policy inside them
+    "pydantic": 3,  # how files are read strictly, the site's keys, and the penalties inside them
 }
 
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -20,7 +20,7 @@ from switchguard.cli.targets import Target, find, meant, parse_address, parse_ma
 from switchguard.cli.wiring import Wiring, clock
 from switchguard.core.attribute import attribute
 from switchguard.core.decide import manual
-from switchguard.core.explain import verdict_sentence
+from switchguard.core.explain import penalty_phrase, verdict_sentence
 from switchguard.core.model import (
     Attribution,
     Block,
@@ -32,12 +32,13 @@ from switchguard.core.model import (
     SessionCap,
     Verdict,
 )
-from switchguard.core.plan import restricted
+from switchguard.core.plan import nothing, restricted
 from switchguard.cycle import PLACES, USAGE, look, make_plan, remember
 from switchguard.edge.units import parse_duration, parse_rate
-from switchguard.errors import BadTarget
+from switchguard.errors import BadTarget, UnknownPlugin
 
 CHANGES_PENDING, REFUSED = 2, 3
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,34 +80,48 @@ def show_and_ask(wiring: Wiring, plan: Plan, manner: Manner, record: Callable[[]
         if manner.as_json:
             typer.echo(objects.dump(objects.plan_object(plan, diffs)))
         raise typer.Exit(CHANGES_PENDING if plan.changes or plan.observed else REFUSED if plan.refusals else 0)
-    if plan.changes and not manner.yes:
-        ask()
-    if plan.changes or not plan.refusals:
-        record()
-    outcomes = wiring.apply(plan) if plan.changes or plan.adopted or plan.forgotten else ()
+    if plan.changes and not manner.yes and not agreed(manner):
+        if manner.as_json:
+            typer.echo(objects.dump(objects.done_object(plan, diffs, ())))
+        raise typer.Exit(REFUSED)
+    outcomes = carried_out(wiring, plan, record)
     if manner.as_json:
-        typer.echo(
-            objects.dump(
-                {**objects.plan_object(plan, diffs), "outcomes": [objects.outcome_object(o) for o in outcomes]}
-            )
-        )
+        typer.echo(objects.dump(objects.done_object(plan, diffs, outcomes)))
     else:
         show.show_outcomes(outcomes)
     return outcomes
 
 
-def ask() -> None:
-    """A person's yes, or exit code 3."""
-    if not sys.stdin.isatty():
-        show.complain("refused: nobody to ask, since this is no terminal; --yes says yes beforehand")
-        raise typer.Exit(REFUSED)
+def carried_out(wiring: Wiring, plan: Plan, record: Callable[[], None]) -> tuple[Outcome, ...]:
+    """What is wanted goes on record first. A plan of refusals alone leaves no wish behind."""
+    if plan.changes or not plan.refusals:
+        record()
+    if not (plan.changes or plan.adopted or plan.forgotten):
+        return ()
+    try:
+        return wiring.apply(plan)
+    except KeyboardInterrupt:
+        show.complain("what was wanted is on record: `switchguard penalties` shows how far it came, and the next pass")
+        show.complain("completes it; `switchguard unblock` takes it back")
+        raise
+
+
+def agreed(manner: Manner) -> bool:
+    """Whether a person who has seen the diff says yes; says why not."""
+    if manner.as_json or not sys.stdin.isatty():
+        nobody = "--json shows no diff to a person" if manner.as_json else "this is no terminal"
+        show.complain(f"refused: nobody to ask, since {nobody}; --yes says yes beforehand")
+        return False
     if not typer.confirm("Push this?"):
         show.complain("nothing was changed")
-        raise typer.Exit(REFUSED)
+        return False
+    return True
 
 
 def finish(plan: Plan, outcomes: Sequence[Outcome]) -> None:
+    """Returns when all is done; else leaves with the exit code that says how it went."""
     if any(outcome.state == "failed" for outcome in outcomes):
+        show.complain("not done yet; it stays on record, and every pass tries again")
         raise typer.Exit(1)
     if (plan.refusals or plan.observed) and not plan.changes:
         raise typer.Exit(REFUSED)
@@ -131,6 +146,8 @@ def penalise(
 ) -> None:
     """A person's penalty: find the client, then as always."""
     wiring = Wiring.of(ctx.obj)
+    if request.on is not None and request.on not in wiring.devices:
+        raise UnknownPlugin("device", request.on, wiring.devices)
     attribution = attribute(look_around(wiring, PLACES))
     client = find(attribution, target)
     identity, macs, addresses = meant(target, client)
@@ -229,7 +246,8 @@ def limit_mac(
     Example: switchguard limit mac 02:00:00:00:00:07 --rate 2Mbps --for 1h
     """
     request = Request(reason, on, None, override)
-    penalise(ctx, parse_mac(mac), RateLimit(parse_rate(rate)), duration(lasts), Manner(dry_run, yes, as_json), request)
+    limited = RateLimit(spelt(parse_rate, rate))
+    penalise(ctx, parse_mac(mac), limited, duration(lasts), Manner(dry_run, yes, as_json), request)
 
 
 @cap.command("ip")
@@ -294,6 +312,9 @@ def lift(ctx: typer.Context, concerns: Callable[[Verdict], bool], what: str, rea
     if not released:
         raise BadTarget(f"no penalty of ours stands against {what}; `switchguard penalties` lists them")
     carry_out(wiring, attribute(look_around(wiring, PLACES)), manner, released=released)
+    if not manner.as_json:
+        for release in released:
+            show.say(f"lifted for {release.verdict.client}: {penalty_phrase(release.verdict.penalty)}")
 
 
 def release_all(
@@ -304,21 +325,25 @@ def release_all(
     Example: switchguard release-all --dry-run
     """
     wiring = Wiring.of(ctx.obj)
+    manner = Manner(dry_run, yes, as_json)
     standing = wiring.ledger.standing()
     if not standing and not wiring.ledger.held():
-        show.say("nothing stands")
+        typer.echo(objects.dump(objects.done_object(nothing(clock()), {}, ()))) if as_json else show.say("nothing stands")
         return
     released = [Release(verdict, f"release-all: {reason} ({operator()})") for verdict in standing]
     attribution = attribute(look_around(wiring, PLACES))
     plan = make_plan(wiring.site.policy, wiring.doors(), attribution, (), clock())
-    manner = Manner(dry_run, yes, as_json)
     outcomes = show_and_ask(wiring, plan, manner, lambda: wiring.ledger.sentence((), released, clock()))
     finish(plan, outcomes)
 
 
 def duration(text: str) -> timedelta:
+    return spelt(parse_duration, text)
+
+
+def spelt(parse: Callable[[str], T], text: str) -> T:
     try:
-        return parse_duration(text)
+        return parse(text)
     except ValueError as error:
         raise BadTarget(str(error)) from None
 
@@ -339,5 +364,5 @@ def resume(ctx: typer.Context) -> None:
 
     Example: switchguard resume
     """
-    Wiring.of(ctx.obj).ledger.resume(operator())
-    show.say("resumed")
+    there_was_a_pause = Wiring.of(ctx.obj).ledger.resume(operator())
+    show.say("resumed" if there_was_a_pause else "writes were not paused")

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from switchguard.cli.demo import demo
 from switchguard.errors import LabError
 from switchguard.lab import enter
 
@@ -16,31 +17,45 @@ app = typer.Typer(
     help="A gateway, three switches, twenty clients and an internet in network namespaces, for trying things.",
 )
 
+app.command()(demo)
+
 Command = Annotated[list[str], typer.Argument(metavar="COMMAND…", help="The command and its arguments.")]
 Pid = Annotated[int | None, typer.Option("--pid", help="First process of the lab, if there are several.")]
 
 
 @app.command(context_settings=PASS_ON)
 def run(command: Command) -> None:
-    """Build a lab, run COMMAND in it, take everything down; the exit status is COMMAND's."""
+    """Build a lab, run COMMAND in it, take everything down; the exit status is COMMAND's.
+
+    Example: switchguard lab run switchguard top
+    """
     raise typer.Exit(enter.enter(["run", *command]))
 
 
 @app.command()
 def up() -> None:
-    """Build a lab and keep it until Ctrl-C."""
+    """Build a lab and keep it until Ctrl-C.
+
+    Example: switchguard lab up
+    """
     raise typer.Exit(enter.enter(["up"]))
 
 
 @app.command(context_settings=PASS_ON)
 def attach(command: Command, pid: Pid = None) -> None:
-    """Run COMMAND inside the lab that is up; $SWITCHGUARD_SITE is the lab's site."""
+    """Run COMMAND inside the lab that is up; $SWITCHGUARD_SITE is the lab's site.
+
+    Example: switchguard lab attach switchguard check --connect
+    """
     enter.attach(enter.choose_lab(pid), command)
 
 
 @app.command()
 def status() -> None:
-    """Which labs are running, and whether one could be built here."""
+    """Which labs are running, and whether one could be built here.
+
+    Example: switchguard lab status
+    """
     if directory := os.environ.get("SWITCHGUARD_LAB"):
         typer.echo(f"inside a lab; its files are in {directory}")
         return

@@ -3,20 +3,80 @@
 Exit codes: 0 done or nothing to do, 1 error, 2 there are changes (dry run), 3 refused by a safeguard.
 """
 
+import gc
 import os
+import signal
 import sys
+from collections.abc import Mapping
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from types import FrameType
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from switchguard.cli import act, demo, lab, read, service, show, story
+from switchguard.cli import show
 from switchguard.errors import SwitchguardError
 
 INTERRUPTED = 130
 
+LOOK, ACT, RUN = "Look", "Act", "Run"
+COMMANDS: Mapping[str, tuple[str, str, str]] = {
+    "check": (LOOK, "read", "check"),
+    "poll": (LOOK, "read", "poll"),
+    "top": (LOOK, "read", "top"),
+    "locate": (LOOK, "read", "locate"),
+    "explain": (LOOK, "story", "explain"),
+    "usage": (LOOK, "usage", "usage"),
+    "plan": (LOOK, "read", "plan"),
+    "penalties": (LOOK, "story", "penalties"),
+    "drivers": (LOOK, "story", "drivers"),
+    "analyze": (LOOK, "analyze", "analyze"),
+    "apply": (ACT, "act", "apply"),
+    "block": (ACT, "act", "block"),
+    "unblock": (ACT, "act", "unblock"),
+    "limit": (ACT, "act", "limit"),
+    "cap": (ACT, "act", "cap"),
+    "exempt": (ACT, "story", "exempt"),
+    "release-all": (ACT, "act", "release_all"),
+    "run": (RUN, "service", "run"),
+    "status": (RUN, "service", "status"),
+    "pause": (RUN, "act", "pause"),
+    "resume": (RUN, "act", "resume"),
+    "lab": (RUN, "lab", "app"),
+}
+"""Command -> its place in the help, its module in switchguard.cli, and its function or group there."""
+
+
+class OnDemand(TyperGroup):
+    """Imports a command's module when that command is wanted: `analyze` need not wait for the libraries of SSH."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """All of them are loaded for an unknown name, so that the nearest one can be suggested."""
+        for name in [cmd_name] if cmd_name in COMMANDS else COMMANDS:
+            if name not in self.commands:
+                self.commands[name] = _load(name)
+        return self.commands.get(cmd_name)
+
+
+def _load(name: str) -> Any:
+    panel, module, attribute = COMMANDS[name]
+    found = getattr(import_module(f"switchguard.cli.{module}"), attribute)
+    alone = typer.Typer()
+    if isinstance(found, typer.Typer):
+        alone.add_typer(found, name=name, rich_help_panel=panel)
+    else:
+        alone.command(name, rich_help_panel=panel)(found)
+    return typer.main.get_group(alone).commands[name]
+
+
 app = typer.Typer(
+    cls=OnDemand,
     name="switchguard",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -46,51 +106,50 @@ def site_option(
     ctx.obj = site
 
 
-LOOK, ACT, RUN = "Look", "Act", "Run"
-app.command(rich_help_panel=LOOK)(read.check)
-app.command(rich_help_panel=LOOK)(read.poll)
-app.command(rich_help_panel=LOOK)(read.top)
-app.command(rich_help_panel=LOOK)(read.locate)
-app.command(rich_help_panel=LOOK)(story.explain)
-app.command(rich_help_panel=LOOK)(read.plan)
-app.command(rich_help_panel=LOOK)(story.penalties)
-app.command(rich_help_panel=LOOK)(story.drivers)
-app.command(rich_help_panel=ACT)(act.apply)
-for name, group in (("block", act.block), ("unblock", act.unblock), ("limit", act.limit), ("cap", act.cap)):
-    app.add_typer(group, name=name, rich_help_panel=ACT)
-app.add_typer(story.exempt, name="exempt", rich_help_panel=ACT)
-app.command("release-all", rich_help_panel=ACT)(act.release_all)
-app.command(rich_help_panel=RUN)(service.run)
-app.command(rich_help_panel=RUN)(service.status)
-app.command(rich_help_panel=RUN)(act.pause)
-app.command(rich_help_panel=RUN)(act.resume)
-lab.app.command("demo")(demo.demo)
-app.add_typer(lab.app, name="lab", rich_help_panel=RUN)
-
-
 def main() -> None:
     """The console script: translates errors into a sentence and an exit code, never a traceback."""
+    # Else numpy starts a thread per core, for algebra that nobody does.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, interrupt)
+    spare_the_collector()
     sys.exit(run(sys.argv[1:]))
+
+
+def spare_the_collector() -> None:
+    """Tables are hundreds of thousands of values without cycles; left alone, Python's garbage collector looks through
+    all of them again and again, for nearly half the time of a pass, and finds nothing."""
+    gc.set_threshold(50_000, 20, 100)
+
+
+def interrupt(_number: int, _frame: FrameType | None) -> None:
+    """Ctrl-C, once: whoever talks to a device finishes the sentence, within its time-outs. Impatience is not an error,
+    so a second Ctrl-C changes nothing."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.write(sys.stderr.fileno(), b"\nstopping: devices in the middle of something are let finish\n")
+    raise KeyboardInterrupt
 
 
 def run(arguments: list[str]) -> int:
     try:
         result = app(arguments, prog_name="switchguard", standalone_mode=False)
     except typer.Exit as stop:
-        return stop.exit_code
+        result = stop.exit_code
     except typer.TyperException as error:
-        show.complain(f"error: {error.format_message()}")
+        if message := error.format_message():  # without one, the help has been shown instead
+            show.complain(f"error: {message}")
         return 1
     except SwitchguardError as error:
         show.complain(f"error: {error}")
         return 1
     except (KeyboardInterrupt, typer.Abort):
-        show.complain("interrupted")
-        return INTERRUPTED
+        result = INTERRUPTED
     except Exception as defect:  # the process boundary: an operator gets a sentence, a developer asks
         if "SWITCHGUARD_DEBUG" in os.environ:
             raise
         show.complain(f"error: a defect in switchguard: {type(defect).__name__}: {defect}")
         show.complain("nothing was left half-written; SWITCHGUARD_DEBUG=1 shows where, for the report")
         return 1
+    if result == INTERRUPTED:
+        show.complain("interrupted")
     return result if isinstance(result, int) else 0

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from switchguard.core.model import (
     Attribution,
@@ -21,8 +21,10 @@ from switchguard.core.model import (
     Snapshot,
 )
 from switchguard.core.rules.naughty_factor import Factor
-from switchguard.edge.ledger import Event, PenaltyRecord
 from switchguard.errors import DeviceError
+
+if TYPE_CHECKING:  # SQLAlchemy takes a third of a second; not every command has a ledger
+    from switchguard.edge.ledger import Event, PenaltyRecord
 
 SCHEMA = 1
 
@@ -149,6 +151,11 @@ def plan_object(plan: Plan, diffs: Mapping[str, Diff | DeviceError]) -> Json:
     }
 
 
+def done_object(plan: Plan, diffs: Mapping[str, Diff | DeviceError], outcomes: Iterable[Outcome]) -> Json:
+    """The plan's object and what became of it."""
+    return {**plan_object(plan, diffs), "outcomes": [outcome_object(outcome) for outcome in outcomes]}
+
+
 def _diff_fields(diff: Diff | DeviceError | None) -> Json:
     match diff:
         case Diff(text=text, source=source):
@@ -171,7 +178,7 @@ def outcome_object(outcome: Outcome) -> Json:
     }
 
 
-def penalty_record_object(record: PenaltyRecord) -> Json:
+def penalty_record_object(record: "PenaltyRecord") -> Json:
     """`device` and `station` are those of the first slot; `slots` has them all."""
     verdict = record.verdict
     slots = [{**slot_object(held.slot), "state": held.state} for held in record.slots]
@@ -194,7 +201,7 @@ def penalty_record_object(record: PenaltyRecord) -> Json:
     }
 
 
-def event_object(event: Event) -> Json:
+def event_object(event: "Event") -> Json:
     return {
         "at": event.at.isoformat(),
         "who": event.who,

@@ -13,6 +13,7 @@ import typer
 from switchguard import plugins
 from switchguard.cli.main import app
 from switchguard.cli.story import CAPABILITIES, driver_object
+from switchguard.edge.settings import settings_reference
 
 GENERATED = "<!-- written by python -m switchguard.cli.pages docs; a test compares -->\n"
 
@@ -64,13 +65,32 @@ def walk(
     command: typer.core.TyperGroup | object, path: tuple[str, ...]
 ) -> Iterator[tuple[tuple[str, ...], typer.core.TyperCommand]]:
     if isinstance(command, typer.core.TyperGroup):
-        for name, inner in sorted(command.commands.items()):
-            yield from walk(inner, (*path, name))
+        context = typer.Context(command)
+        for name in sorted(command.list_commands(context)):
+            yield from walk(command.get_command(context, name), (*path, name))
     elif isinstance(command, typer.core.TyperCommand):
         yield path, command
 
 
-PAGES = {"platforms.md": platforms, "cli.md": commands}
+def policy() -> str:
+    """Every key of the site's files, and what each kind of rule does."""
+    return POLICY.format(generated=GENERATED) + settings_reference()
+
+
+POLICY = """# The policy
+
+{generated}
+A site is a directory: `switchguard.yaml` says what may happen to whom, `hosts.yaml`, `groups.yaml` and `defaults.yaml`
+say which devices there are. `switchguard check` reads them and says everything that is wrong, with file and line; as
+long as something is wrong, nothing starts.
+
+Values have units: `64kbps`, `1GB`, `2d`, `12%`, `2x`. A bare number, a sign, or a unit that does not belong there is
+refused. Rates and amounts of data are decimal: 1 kbps is 1,000 bit/s, 1 GB is 10^9 octets; KiB, MiB and GiB are there
+for whoever means 1,024. `<name>` stands for a name that you choose, `[]` for each item of a list.
+
+"""
+
+PAGES = {"platforms.md": platforms, "cli.md": commands, "policy.md": policy}
 
 
 def main(directory: Path) -> None:

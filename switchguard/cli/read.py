@@ -1,7 +1,7 @@
 """Commands that only look: check, poll, top, locate, explain, plan, penalties, drivers."""
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Literal, get_args
@@ -14,7 +14,7 @@ from switchguard.cli.options import From, Json
 from switchguard.cli.targets import find, parse_target, why_unknown
 from switchguard.cli.wiring import Wiring
 from switchguard.core.attribute import attribute
-from switchguard.core.model import Attribution, Change, Client, Diff, Snapshot, Table
+from switchguard.core.model import Attribution, Change, Client, Diff, Gap, Reading, Snapshot, Table
 from switchguard.core.rules.naughty_factor import Factor, factor
 from switchguard.cycle import PLACES, USAGE, look
 from switchguard.edge.session_netmiko import fetch_host_key
@@ -52,8 +52,9 @@ def check(
         for device in site.devices:
             trust_host_key(wiring, device.name)
     snapshot = look_around(wiring, EVERYTHING) if connect else None
+    gaps = (*snapshot.gaps, *unreadable(wiring)) if snapshot else ()
     if as_json:
-        tables = objects.poll_object(snapshot, 0.0) if snapshot else {"tables": [], "gaps": []}
+        tables = objects.poll_object(snapshot, 0.0)["tables"] if snapshot else []
         typer.echo(
             objects.dump(
                 {
@@ -63,17 +64,24 @@ def check(
                         {"device": d.name, "platform": d.platform, "role": d.role, "mode": d.mode} for d in site.devices
                     ],
                     "rules": [rule.name for rule in site.policy.rules],
-                    "tables": tables["tables"],
-                    "gaps": tables["gaps"],
+                    "tables": tables,
+                    "gaps": [objects.gap_object(gap) for gap in gaps],
                 }
             )
         )
     else:
         say_site(wiring)
         if snapshot:
-            show_readings(snapshot)
-    if snapshot and snapshot.gaps:
+            show_readings(snapshot.readings)
+        show.show_gaps(gaps)
+    if gaps:
         raise typer.Exit(1)
+
+
+def unreadable(wiring: Wiring) -> tuple[Gap, ...]:
+    """Devices that do not tell what they enforce, so nothing can be put there: SNMP that works proves no login."""
+    with show.progress("reading configurations"):
+        return tuple(found for found in wiring.enforced().values() if isinstance(found, Gap))
 
 
 def say_site(wiring: Wiring) -> None:
@@ -102,12 +110,11 @@ def trust_host_key(wiring: Wiring, device: str) -> None:
             known.write(f"{found.line}\n")
 
 
-def show_readings(snapshot: Snapshot) -> None:
+def show_readings(readings: Iterable[Reading]) -> None:
     rows = show.table("device", "table", "rows", "seconds", right=("rows", "seconds"))
-    for reading in snapshot.readings:
+    for reading in readings:
         rows.add_row(reading.device, reading.table, f"{reading.rows:,}", f"{reading.seconds:.2f}")
     show.console().print(rows)
-    show.show_gaps(snapshot.gaps)
 
 
 def poll(
@@ -126,7 +133,8 @@ def poll(
     if as_json:
         typer.echo(objects.dump(objects.poll_object(snapshot, time.monotonic() - started)))
     else:
-        show_readings(snapshot)
+        show_readings(snapshot.readings)
+        show.show_gaps(snapshot.gaps)
         if save:
             show.say(f"saved to {save}")
     if snapshot.gaps:

@@ -4,10 +4,9 @@ import logging
 import os
 import signal
 import sys
-import threading
 from collections.abc import Mapping
-from datetime import datetime
-from types import FrameType
+from datetime import datetime, timedelta
+from queue import SimpleQueue
 
 import typer
 
@@ -15,13 +14,19 @@ from switchguard.cli import objects, show
 from switchguard.cli.options import Json
 from switchguard.cli.wiring import Wiring, clock
 from switchguard.core.explain import change_sentence, refusal_sentence
+from switchguard.core.notices import notices
 from switchguard.core.tally import Watching
 from switchguard.cycle import Pass
+from switchguard.edge.endings import EndingsFollower
 from switchguard.edge.logs import configure_logs
+from switchguard.edge.traps import TrapReceiver, senders
 from switchguard.errors import SwitchguardError
 from switchguard.schedule import Periods, Service, Setup
 
 LOG = logging.getLogger("switchguard")
+
+CUTS_REACH = timedelta(days=3)
+"""Ends of penalties that are younger keep the history from being summed across them: days are summed by then."""
 
 STOP_WITHIN_S = 4.5
 """After SIGTERM. A push that takes longer is left to the ledger: the next start repairs it."""
@@ -33,26 +38,23 @@ def run(ctx: typer.Context) -> None:
     Example: switchguard --site /etc/switchguard run
     """
     configure_logs("plain" if sys.stderr.isatty() else "json")
-    wiring = Wiring.of(ctx.obj)
+    wiring = listening(Wiring.of(ctx.obj))
     service = Service(setup(wiring), tell, lambda result: report(wiring, result, service.following()))
-    wake = threading.Event()
-    asked: list[int] = []
-
-    def on_signal(number: int, _frame: FrameType | None) -> None:
-        asked.append(number)
-        wake.set()
-
+    asked: SimpleQueue[int] = SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, on_signal)
+        signal.signal(number, lambda received, _frame: asked.put(received))
     service.start()
+    followers = follow_endings(wiring)
+    traps = hear_traps(wiring, service)
     tell("started", site=str(wiring.site.path), mode=str(wiring.site.policy.mode), devices=len(wiring.devices))
-    while True:
-        wake.wait()
-        wake.clear()
-        if any(number != signal.SIGHUP for number in asked):
-            break
-        asked.clear()
+    while asked.get() == signal.SIGHUP:
         wiring = reload(ctx, service, wiring)
+        for follower in followers:
+            follower.stop()
+        followers = follow_endings(wiring)
+        if traps is not None:
+            traps.stop()
+        traps = hear_traps(wiring, service)
     ended = service.stop(STOP_WITHIN_S)
     tell("stopped", unfinished_pass=not ended)
     os._exit(0)  # a worker that still waits for a device may not hold the process up
@@ -66,21 +68,49 @@ def warn(event: str, **facts: object) -> None:
     LOG.warning(event, extra=facts)
 
 
+def listening(wiring: Wiring) -> Wiring:
+    wiring.warn = warn
+    return wiring
+
+
 def setup(wiring: Wiring) -> Setup:
     poll, follow = wiring.site.poll, wiring.site.follow
     return Setup(
         wiring.site.policy,
         wiring.doors(),
-        Periods(poll.nat_size, poll.nat, poll.tables),
+        Periods(poll.nat_size, poll.nat, poll.tables, poll.counters),
         begins=wiring.streams("begins") if follow.begins else {},
         watching=Watching(follow.tick.total_seconds(), round(follow.window / follow.tick), follow.windows),
     )
 
 
+def hear_traps(wiring: Wiring, service: Service) -> TrapReceiver | None:
+    """Where the site says so. A port that is taken costs the traps and nothing else."""
+    where = wiring.site.traps
+    if where is None:
+        return None
+    receiver = TrapReceiver(where, senders(wiring.site.endpoints), lambda hint: service.nudge(hint.device, hint.macs))
+    try:
+        receiver.start()
+    except SwitchguardError as error:
+        warn("traps are not heard", why=str(error))
+        return None
+    return receiver
+
+
+def follow_endings(wiring: Wiring) -> tuple[EndingsFollower, ...]:
+    """With `accounting: events`: one thread per gateway that tells of sessions as they end."""
+    chosen = wiring.streams("ends") if wiring.site.follow.ends else {}
+    followers = tuple(EndingsFollower(name, it, wiring.memory.endings, clock, warn) for name, it in chosen.items())
+    for follower in followers:
+        follower.start()
+    return followers
+
+
 def reload(ctx: typer.Context, service: Service, wiring: Wiring) -> Wiring:
     """A broken site changes nothing: the old one stays in force."""
     try:
-        fresh = Wiring.of(ctx.obj)
+        fresh = listening(Wiring.of(ctx.obj))
         service.reload(setup(fresh))
     except SwitchguardError as error:
         warn("not reloaded, the old site stays in force", why=str(error))
@@ -100,6 +130,8 @@ def report(wiring: Wiring, result: Pass, following: Mapping[str, str]) -> None:
         tell("observed", device=change.slot.device, what=change_sentence(change))
     for gap in result.snapshot.gaps:
         warn("gap", device=gap.device, table=gap.table, why=gap.why)
+    for notice in notices(result.decision, result.plan):
+        wiring.notifier.tell(notice.subject, notice.text)
     if result.calm:
         warn("not judging", why=result.calm)
     snapshot = result.snapshot
@@ -118,6 +150,7 @@ def report(wiring: Wiring, result: Pass, following: Mapping[str, str]) -> None:
             "streams": dict(following),
         }
     )
+    wiring.memory.tidy(wiring.site.policy, wiring.ledger.past(clock() - CUTS_REACH), clock())
 
 
 def status(ctx: typer.Context, as_json: Json = False) -> None:

@@ -13,8 +13,10 @@ from switchguard.cli.act import Manner, carry_out, operator
 from switchguard.cli.options import From, Json, Yes
 from switchguard.cli.read import look_around
 from switchguard.cli.targets import find, parse_target, why_unknown
+from switchguard.cli.usage import clients_meant, hour_object, hours_of, parse_since, show_hours
 from switchguard.cli.wiring import Wiring, clock
 from switchguard.core.attribute import attribute
+from switchguard.core.calendar import Calendar
 from switchguard.core.explain import finding_sentence, location_sentence, penalty_phrase, verdict_sentence
 from switchguard.core.model import Exemption, Gap, Mac, Release, Verdict
 from switchguard.core.rules import judge_all
@@ -33,6 +35,7 @@ CAPABILITIES: Mapping[str, type[object]] = {
     "interfaces": ports.ReadsInterfaces,
     "counters": ports.ReadsCounters,
     "neighbours": ports.ReadsLinks,
+    "saved tables": ports.ReadsCapture,
 }
 
 
@@ -81,9 +84,10 @@ def explain(
     ctx: typer.Context,
     target: Annotated[str, typer.Argument(help="A MAC in any spelling, an address, or a user.")],
     file: From = None,
+    since: Annotated[str, typer.Option(help="How far back the hours go: a duration (2d) or a date.")] = "2d",
     as_json: Json = False,
 ) -> None:
-    """Why this factor, which penalties, and the whole history of a client.
+    """Why this factor, which penalties, and the whole history of a client, hour by hour.
 
     Example: switchguard explain 10.10.0.107
     """
@@ -96,7 +100,7 @@ def explain(
     rating = factor(client.usage) if client and client.usage else None
     findings = [
         finding
-        for finding in judge_all(evidence_of(policy, wiring.ledger, snapshot, attribution), policy.rules)
+        for finding in judge_all(evidence_of(policy, wiring.doors(), snapshot, attribution), policy.rules)
         if client is not None and finding.client == client.identity
     ]
     names = {str(wanted), *(map(str, (*client.macs, *client.addresses, client.identity)) if client else ())}
@@ -104,7 +108,11 @@ def explain(
         record for record in wiring.ledger.penalties(include_released=True) if names & set(subjects(record.verdict))
     ]
     events = wiring.ledger.history(*sorted(names))
-    if client is None and not known and not events:
+    calendar, now = Calendar(policy.zone), clock()
+    meant = {*clients_meant(wiring.archive, wanted), *((client.identity,) if client else ())}
+    sources = {str(it) for it in (*(client.addresses if client else ()), wanted)}
+    hours = hours_of(wiring.archive, sorted(meant), sorted(sources), parse_since(since, now), now, calendar)
+    if client is None and not known and not events and not hours:
         raise BadTarget(f"nothing is known of {target}: {why_unknown(attribution, wanted)}")
     if as_json:
         story = {
@@ -115,6 +123,7 @@ def explain(
             "penalties": [objects.penalty_record_object(record) for record in known],
             "history": [objects.event_object(event) for event in events],
             "links": [],
+            "hours": [hour_object(hour) for hour in hours],
         }
         typer.echo(objects.dump(story))
         return
@@ -131,6 +140,7 @@ def explain(
             show.say(f"  seen at {location_sentence(record.verdict.location)}")
     for event in events:
         show.say(f"{local(event.at)}  {event.what} by {event.who}: {event.why}")
+    show_hours(hours, calendar)
 
 
 def subjects(verdict: Verdict) -> tuple[str, ...]:
@@ -210,7 +220,10 @@ def exempt_remove(ctx: typer.Context, ident: Annotated[str, typer.Argument(metav
     Example: switchguard exempt remove 10.10.0.0/28-20261120090000
     """
     wiring = Wiring.of(ctx.obj)
-    wiring.ledger.remove_exemption(ident, operator())
+    if ident in {exemption.id for exemption in wiring.site.policy.exemptions}:
+        raise BadTarget(f"{ident!r} is in switchguard.yaml; take it out there")
+    if not wiring.ledger.remove_exemption(ident, operator()):
+        raise BadTarget(f"no exemption has the id {ident!r}; `switchguard exempt list` shows the ids")
     show.say(f"removed: {ident}")
 
 

@@ -14,13 +14,19 @@ from switchguard import plugins
 from switchguard.core.model import Device, Enforced, Enforcer, Gap, Outcome, Penalty, Plan, Slot, Snapshot, Table
 from switchguard.cycle import Doors
 from switchguard.edge.apply import apply
+from switchguard.edge.archive import Archive
+from switchguard.edge.evidence import Memory
 from switchguard.edge.gather import gather, read_enforced
+from switchguard.edge.history import History
 from switchguard.edge.kept import KeptSessions
 from switchguard.edge.ledger import SqlLedger
+from switchguard.edge.notify import LogNotifier
+from switchguard.edge.registry import Registry
+from switchguard.edge.session import open_session
 from switchguard.edge.settings import Site, load_site
 from switchguard.edge.snapshots import load_snapshot
 from switchguard.edge.stream import streams
-from switchguard.ports import ClearsSessions, Enforces, Session, Stream
+from switchguard.ports import ClearsSessions, Enforces, Notifier, Session, Stream
 
 KEEP_S = 150.0
 """A resting session is closed after this long: longer than the usual poll period, shorter than an EXEC time-out."""
@@ -40,12 +46,18 @@ def site_directory(given: Path | None) -> Path:
     return system if (system / "switchguard.yaml").exists() else Path.cwd()
 
 
+def _nobody_listens(_event: str, **_facts: object) -> None:
+    return
+
+
 @dataclass
 class Wiring:
     """One site, wired up. The ledger opens when it is first needed, sessions when they are."""
 
     site: Site
     tell: Callable[[str], None] | None = None
+    warn: Callable[..., None] = _nobody_listens
+    """Hears of logs and registries that cannot be read: an event, and its facts by name."""
 
     @classmethod
     def of(cls, directory: Path | None) -> "Wiring":
@@ -54,6 +66,21 @@ class Wiring:
     @cached_property
     def ledger(self) -> SqlLedger:
         return SqlLedger(self.site.ledger)
+
+    @cached_property
+    def archive(self) -> Archive:
+        return Archive(self.ledger.store)
+
+    @cached_property
+    def memory(self) -> Memory:
+        site = self.site
+        history = History(self.ledger.store, site.history, site.policy.zone)
+        registry = None if site.registry is None else Registry(site.registry)
+        return Memory(history, self.archive, self.warn, site.logs, registry)
+
+    @cached_property
+    def notifier(self) -> Notifier:
+        return LogNotifier()
 
     @cached_property
     def devices(self) -> Mapping[str, Device]:
@@ -84,6 +111,10 @@ class Wiring:
     def gather(self, tables: Collection[Table]) -> Snapshot:
         return gather(self.site.devices, self.opens, tables, clock, tell=self.tell)
 
+    def gather_from(self, names: Collection[str], tables: Collection[Table]) -> Snapshot:
+        chosen = [device for device in self.site.devices if device.name in names]
+        return gather(chosen, self.opens, tables, clock, tell=self.tell)
+
     def enforced(self) -> Mapping[str, Enforced | Gap]:
         return read_enforced(self.site.devices, self.opens, clock)
 
@@ -91,7 +122,18 @@ class Wiring:
         return apply(plan, devices=self.devices, opens=self.opens, ledger=self.ledger, clock=clock, tell=self.tell)
 
     def doors(self) -> Doors:
-        return Doors(self.gather, self.enforced, self.apply, self.ledger, self.enforcers, clock)
+        memory = self.memory
+        return Doors(
+            self.gather,
+            self.enforced,
+            self.apply,
+            self.ledger,
+            self.enforcers,
+            clock,
+            memory.recall,
+            memory.keep,
+            self.gather_from,
+        )
 
     def doors_from(self, file: Path) -> Doors:
         """A saved snapshot instead of the devices: nothing is contacted, and what we hold counts as enforced."""
@@ -103,4 +145,6 @@ class Wiring:
                 by_device.setdefault(slot.slot.device, {})[slot.slot] = slot.penalty
             return by_device
 
-        return replace(self.doors(), gather=lambda _tables: snapshot, enforced=held, clock=lambda: snapshot.at)
+        return replace(
+            self.doors(), gather=lambda _tables: snapshot, gather_from=None, enforced=held, clock=lambda: snapshot.at
+        )

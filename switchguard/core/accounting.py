@@ -17,7 +17,7 @@ a time, and what one way has covered the other never covers again.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
@@ -153,11 +153,20 @@ class Account:
     """One per client and span, in the order of clients and time."""
     opened: tuple[Opened, ...] = ()
     metered: tuple[Metered, ...] = ()
-    """The gateways' interfaces."""
+    """The gateways' interfaces, and those of `meters`."""
 
 
-def account(books: Books, snapshot: Snapshot, attribution: Attribution, ended: Ended | None = None) -> Account:
-    """A table that was not read since the last time, or not at all, leaves its page in the books as it is."""
+def account(
+    books: Books,
+    snapshot: Snapshot,
+    attribution: Attribution,
+    ended: Ended | None = None,
+    meters: Collection[Place] = (),
+) -> Account:
+    """A table that was not read since the last time, or not at all, leaves its page in the books as it is.
+
+    `meters`: interfaces to be metered beside those of the gateways.
+    """
     sums = _by_gateway(snapshot.nat)
     holders = {address: client.identity for client in attribution.clients for address in client.addresses}
     gateways = dict(books.gateways)
@@ -173,7 +182,7 @@ def account(books: Books, snapshot: Snapshot, attribution: Attribution, ended: E
             parts += found
             opened += _opened(book, page, rows)
     by_port = {client.identity for client in attribution.clients if _needs_port(client, gateways)}
-    ports, of_ports, metered = _ports(books.ports, snapshot, attribution, by_port)
+    ports, of_ports, metered = _ports(books.ports, snapshot, attribution, by_port, meters)
     counted: list[tuple[Way, Moved]] = [("nat", it) for it in parts if it.client not in by_port]
     counted += [("port", it) for it in of_ports]
     moved, settled = _settle(books.settled, counted, snapshot.at)
@@ -247,7 +256,7 @@ def _compared(
             octets = _at_least(old.octets, row, (now.began - before.ended).total_seconds())
         if holder is not None and old.client == holder and octets != NOTHING:
             moved.append(Moved(holder, Traffic(before.began, now.began, octets.received, octets.sent)))
-    return NatBook(now.began, now.ended, totals, now.tells), moved
+    return NatBook(now.began, now.ended, totals, now.tells or ended is not None), moved
 
 
 def _exact(old: Total, total: Octets) -> tuple[Octets, Octets]:
@@ -288,7 +297,11 @@ def _needs_port(client: Client, gateways: Mapping[str, NatBook]) -> bool:
 
 
 def _ports(
-    books: Mapping[Place, PortBook], snapshot: Snapshot, attribution: Attribution, by_port: set[ClientId]
+    books: Mapping[Place, PortBook],
+    snapshot: Snapshot,
+    attribution: Attribution,
+    by_port: set[ClientId],
+    meters: Collection[Place],
 ) -> tuple[Mapping[Place, PortBook], list[Moved], tuple[Metered, ...]]:
     """Only the gateways' interfaces and ports whose clients need them have a page: a network has thousands of ports."""
     behind = _behind(attribution)
@@ -302,7 +315,8 @@ def _ports(
     for counters in snapshot.counters:
         place = (counters.device, counters.port)
         clients = behind.get(place, ())
-        if counters.device not in gateways and by_port.isdisjoint(client.identity for client in clients):
+        metering = counters.device in gateways or place in meters
+        if not metering and by_port.isdisjoint(client.identity for client in clients):
             continue
         book = PortBook(counters, attribution.macs_on_port.get(place, frozenset()))
         old = books.get(place)
@@ -312,7 +326,7 @@ def _ports(
         )
         if old is None or step is None:
             continue
-        if counters.device in gateways:
+        if metering:
             metered.append(Metered(*place, old.counters.at, counters.at, step))
         if old.macs == book.macs:
             moved += _shared(step, old.counters.at, counters.at, clients, book.macs, by_port)

@@ -101,6 +101,9 @@ def _hear(snapshot: Snapshot, infrastructure: Mapping[Mac, str]) -> _Heard:
     own = dict.fromkeys(snapshot.own_addresses, THIS_HOST)
     contested: dict[Address, str] = {}
     for address, found in rows.items():
+        if len(found) == 1 and address not in own and not _owner(found[0].mac, infrastructure):
+            macs.setdefault(found[0].mac, []).append(found[0])
+            continue
         holders = {row.mac for row in found}
         owner = next(filter(None, (_owner(mac, infrastructure) for mac in sorted(holders))), None)
         if owner or address in own:
@@ -170,8 +173,12 @@ def _by_mac(heard: _Heard, usages: Usages, view: View) -> Iterator[tuple[Client,
     """Each client, and whether its MAC is contested between ports."""
     unheard = (mac for mac in view.seen.rows if mac not in heard.macs and mac not in heard.infrastructure)
     for mac in (*heard.macs, *unheard):
-        rows = sorted(heard.macs.get(mac, ()), key=_address_order)
-        addresses = tuple(dict.fromkeys(row.address for row in rows))
+        rows = heard.macs.get(mac, [])
+        if len(rows) > 1:
+            rows = sorted(rows, key=_address_order)
+        addresses = tuple([row.address for row in rows])
+        if len(rows) > 1:
+            addresses = tuple(dict.fromkeys(addresses))
         theirs = [usage for address in addresses for usage in usages.get(address, ())]
         usage = merge(theirs) if theirs else None
         identity = ClientId(f"mac:{mac}")

@@ -38,20 +38,17 @@ class Calendar:
 
     def window(self, now: datetime, per: Per) -> Window:
         """The period of this kind that `now` is in."""
+        then = now.astimezone(UTC)
         if per == "hour":
-            return self._hour(now)
-        first = self._first_day(self._day(now), per)
+            return self._hour(then)
+        first = self._first_day(self._day(then), per)
         return Window(self._start_of(first), self._start_of(_next(first, per)))
 
     def _hour(self, now: datetime) -> Window:
         """By the zone's distance from whole hours on New Year's Day, lest an hour be cut when the clocks change."""
         distance = datetime(now.astimezone(self.zone).year, 1, 1, tzinfo=self.zone).utcoffset() or timedelta(0)
-        past = (
-            (now.astimezone(UTC) - datetime.min.replace(tzinfo=UTC))
-            + distance
-            - timedelta(minutes=self.day_starts.minute, seconds=self.day_starts.second)
-        )
-        start = now.astimezone(UTC) - past % _HOUR
+        minute = timedelta(minutes=self.day_starts.minute)
+        start = now - (now - datetime.min.replace(tzinfo=UTC) + distance - minute) % _HOUR
         return Window(start, start + _HOUR)
 
     def _day(self, now: datetime) -> date:

@@ -28,6 +28,7 @@ from switchguard.core.model import (
     Slot,
     Station,
     Unattributed,
+    Unit,
     Verdict,
 )
 
@@ -56,6 +57,21 @@ def rate(bits_per_second: float) -> str:
 def volume(octets: float) -> str:
     """`1.5 GB`: powers of ten."""
     return f"{_scaled(octets)}B"
+
+
+def amount(number: float, unit: Unit) -> str:
+    """`12%`, `1.5 GB`, `577`, `0.85`: a finding's value or threshold."""
+    match unit:
+        case "share":
+            return f"{100 * number:.3g}%"
+        case "octets":
+            return volume(number)
+        case "connections":
+            return f"{number:,.0f}"
+        case "seconds":
+            return duration(number)
+        case _:
+            return f"{number:.4g}"
 
 
 def moment(when: datetime, beside: datetime | None = None) -> str:
@@ -144,7 +160,8 @@ def release_sentence(release: Release) -> str:
 
 def finding_sentence(finding: Finding) -> str:
     polls = "poll" if finding.streak == 1 else "polls in a row"
-    head = f"rule {finding.rule}: {finding.value:.4g}, threshold {finding.threshold:.4g}, {finding.streak} {polls}"
+    value, threshold = amount(finding.value, finding.unit), amount(finding.threshold, finding.unit)
+    head = f"rule {finding.rule}: {value}, threshold {threshold}, {finding.streak} {polls}"
     return f"{head}{_because(finding.because)}"
 
 

@@ -61,8 +61,9 @@ class Situation:
         penalty, box, enforcer = verdict.penalty, self.policy.box, self.enforcers.get(device)
         if box is None or enforcer is None or not enforcer.facts.boxes:
             return penalty
-        boxed = isinstance(penalty, RateLimit) and in_box(verdict)
-        return replace(penalty, within=box.bits_per_second) if boxed else penalty
+        if isinstance(penalty, RateLimit) and in_box(verdict):
+            return replace(penalty, within=box.bits_per_second)
+        return penalty
 
     def present(self, slot: Slot) -> Penalty | None:
         """What is in the slot, as far as the device could be read."""

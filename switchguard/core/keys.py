@@ -40,7 +40,8 @@ class About:
 
     meaning: str
     """The kind in a sentence, for the reference."""
-    params: type[RuleParams] = RuleParams
+    params: type[RuleParams] | None = None
+    """A dataclass whose fields are made by `key`; None: there is nothing but the threshold."""
     threshold: Threshold | None = None
     for_polls: int = 3
     """The default of that key."""

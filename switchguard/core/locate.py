@@ -26,6 +26,7 @@ anywhere, and `Attribution.macs_on_port` tells the planner what an action on the
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 
 from switchguard.core.model import FdbEntry, Location, Mac, NatUsage, Neighbor, PathStep, Snapshot, Station, Table
@@ -115,6 +116,7 @@ def _place(
     device, port = place
     rows = view.seen.rows[mac]
     here = [row for row in rows if row.port == port and row.device == device]
+    passed = [row for row in rows if row.port != port or row.device != device] if len(here) < len(rows) else []
     vlan, vlan_weight = _vlan(here, rows, heard)
     evidence = _evidence_of_address(mac, heard, usage, view)
     age = max([min(_age(row, view) for row in here), *(step.age_s for step in evidence if step.table == "arp")])
@@ -126,7 +128,7 @@ def _place(
         vlan_weight,
         UNCONFIRMED_STATIC if all(row.static for row in here) and place not in view.up else 1.0,
     )
-    path = (*evidence, *_evidence_of_port(place, here, rows, view))
+    path = (*evidence, *_evidence_of_port(mac, here, passed, view))
     return Location(device, Station(port, vlan, mac), age, prod(weights), path)
 
 
@@ -161,10 +163,12 @@ def _evidence_of_address(
     if not heard:
         return ()
     address = usage.address if usage else heard[0].address
-    row = min(
-        (row for row in heard if row.address == address),
-        key=lambda row: (view.ages.get((row.device, "arp"), 0.0), row.device, row.interface),
-    )
+    row = heard[0]
+    if len(heard) > 1:
+        row = min(
+            (row for row in heard if row.address == address),
+            key=lambda row: (view.ages.get((row.device, "arp"), 0.0), row.device, row.interface),
+        )
     age = view.ages.get((row.device, "arp"), 0.0)
     arp = PathStep(row.device, "arp", f"{address} is {mac} on {row.interface}", age)
     if usage is None:
@@ -173,14 +177,18 @@ def _evidence_of_address(
     return (PathStep(usage.device, "nat", f"{address} has {usage.sessions:,} sessions", nat_age), arp)
 
 
-def _evidence_of_port(
-    place: Place, here: Sequence[FdbEntry], rows: Sequence[FdbEntry], view: View
-) -> Iterator[PathStep]:
+def _evidence_of_port(mac: Mac, here: Sequence[FdbEntry], passed: Sequence[FdbEntry], view: View) -> Iterator[PathStep]:
     """Every forwarding row of the MAC, the place itself last."""
-    mac = str(rows[0].mac)
-    passed = [row for row in rows if (row.device, row.port) != place]
-    for row in (*passed, *here):
-        vlan = "" if row.vlan is None else f" in VLAN {row.vlan}"
-        why = view.ways.why.get((row.device, row.port), "perhaps; nothing tells")
-        kind = "" if row.port == place[1] and row.device == place[0] else f", an uplink: {why}"
-        yield PathStep(row.device, "fdb", f"{mac} on {row.port}{vlan}{kind}", _age(row, view))
+    name, why = str(mac), view.ways.why
+    for row in passed:
+        uplink = why.get((row.device, row.port), "perhaps; nothing tells")
+        yield PathStep(row.device, "fdb", name + _position(row.port, row.vlan, uplink), _age(row, view))
+    for row in here:
+        yield PathStep(row.device, "fdb", name + _position(row.port, row.vlan, None), _age(row, view))
+
+
+@lru_cache(maxsize=65536)
+def _position(port: str, vlan: int | None, uplink: str | None) -> str:
+    """The same for all that pass a port."""
+    within = "" if vlan is None else f" in VLAN {vlan}"
+    return f" on {port}{within}" if uplink is None else f" on {port}{within}, an uplink: {uplink}"

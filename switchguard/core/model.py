@@ -51,6 +51,10 @@ class Mac:
             raise ValueError(f"a MAC address has 6 octets, not {len(octets)}: {octets.hex()}")
         return cls(int.from_bytes(octets))
 
+    def __hash__(self) -> int:
+        """As the generated one, without a tuple in between: MACs are the keys of most tables."""
+        return self.value
+
     @property
     def octets(self) -> bytes:
         return self.value.to_bytes(6)
@@ -669,6 +673,14 @@ class RuleParams:
 
     __slots__ = ()
 
+    @property
+    def needs(self) -> tuple[Literal["link", "registry"], ...]:
+        """Parts of the policy without which such a rule would never find anybody."""
+        return ()
+
+    def fits(self, above: float) -> None:
+        """ValueError if the parameters make no sense with this threshold."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -713,6 +725,17 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
+class SharedLink:
+    """The link to the internet that everybody shares; the interface receives what goes to the clients."""
+
+    device: str
+    interface: str
+    capacity_in_bps: int
+    """Towards the clients."""
+    capacity_out_bps: int
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     mode: Mode = Mode.OBSERVE
     zones: tuple[Zone, ...] = ()
@@ -723,3 +746,6 @@ class Policy:
     box: Box | None = None
     zone: tzinfo = UTC
     """The site's time zone: what `until` and `empty_at` mean."""
+    link: SharedLink | None = None
+    registry: Mapping[Mac, str] | None = None
+    """MAC -> the person that it is registered to."""

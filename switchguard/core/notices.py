@@ -5,13 +5,14 @@ is how often somebody hears of the same client. One pass makes at most one messa
 is about.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from switchguard.core.decide import TIME_IS_UP
 from switchguard.core.explain import release_sentence, verdict_sentence
 from switchguard.core.ladder import in_box
-from switchguard.core.model import Decision, Notify, Refusal, Verdict
+from switchguard.core.model import Decision, Notify, Plan, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +23,10 @@ class Notice:
     text: str
 
 
-def notices(decision: Decision, before: Collection[str], refusals: Sequence[Refusal] = ()) -> tuple[Notice, ...]:
-    """`before`: ids of the verdicts that stood already. Who is refused any penalty, being exempt, is not told of."""
-    spared = {refusal.verdict for refusal in refusals if refusal.verdict is not None}
-    told = [it for it in decision.standing if _is_news(it, before) and it.id not in spared]
+def notices(decision: Decision, plan: Plan) -> tuple[Notice, ...]:
+    """Of one pass; both were made at the same time. Who is exempt is refused even a notice."""
+    spared = {refusal.verdict for refusal in plan.refusals if refusal.verdict is not None}
+    told = [it for it in decision.standing if _begins(it, plan.at) and it.id not in spared]
     left = [it for it in decision.released if in_box(it.verdict) and it.why != TIME_IS_UP]
     made = []
     if told:
@@ -36,8 +37,8 @@ def notices(decision: Decision, before: Collection[str], refusals: Sequence[Refu
     return tuple(made)
 
 
-def _is_news(verdict: Verdict, before: Collection[str]) -> bool:
-    return isinstance(verdict.penalty, Notify) and verdict.id not in before
+def _begins(verdict: Verdict, at: datetime) -> bool:
+    return isinstance(verdict.penalty, Notify) and verdict.since == at
 
 
 def _clients(verdicts: Sequence[Verdict]) -> str:

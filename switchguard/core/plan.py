@@ -94,6 +94,11 @@ def plan(
     return _plan(steps, (*refused, *unplaced, *braked, *goal.refusals), people, situation)
 
 
+def nothing(now: datetime) -> Plan:
+    """The plan that changes nothing."""
+    return Plan(now)
+
+
 def restricted(whole: Plan, verdicts: Collection[str], held: Sequence[HeldSlot]) -> Plan:
     """The part of a plan that concerns these verdicts, wanted or ended; refusals that concern everybody stay in it."""
     theirs = {it.slot for it in held if not set(it.verdicts).isdisjoint(verdicts)}

@@ -11,10 +11,13 @@ _VIRTUAL_ROUTERS = (
     (0x0007B4, 24, "GLBP"),
 )
 """(prefix, how many bits follow it, whose it is). GLBP forwarders are 00:07:b4:00:xx:yy; the whole OUI is kept."""
+_OUIS = frozenset(prefix << rest >> 24 for prefix, rest, _ in _VIRTUAL_ROUTERS)
 
 
 def is_virtual_router(mac: Mac) -> str | None:
     """The protocol whose virtual router has this MAC. It moves between our routers, so it says nothing about a port."""
+    if mac.value >> 24 not in _OUIS:
+        return None
     for prefix, rest, protocol in _VIRTUAL_ROUTERS:
         if mac.value >> rest == prefix:
             return protocol

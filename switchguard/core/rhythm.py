@@ -1,7 +1,7 @@
 """When a source opened its connections: hour by hour for people, and whether it ever took a break.
 
 "Real humans take breaks": somebody who tests a network tests for a while and goes to bed. A machine that runs a test
-every few minutes around the clock is the one that keeps others from testing (seeds N8, N9).
+every few minutes around the clock is the one that keeps others from testing.
 """
 
 from collections import Counter

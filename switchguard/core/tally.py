@@ -1,8 +1,9 @@
 """Sessions as they begin -> who is over a rule's threshold now, long before the next poll.
 
 A tick (a quarter of a second, say) brings the sessions that began in it, summed per inside address. The last few ticks
-together are a window that slides; who is over the threshold in several windows in a row has crossed it. The rule is
-the same as for a translation table, and so is its threshold: a window holds sessions like a table does, only younger.
+together are a window that slides; who is over the threshold in several windows in a row, and goes on, has crossed it.
+The rule is the same as for a translation table, and so is its threshold: a window holds sessions like a table does,
+only younger.
 
 What crossed is a reason to look, not yet a verdict: `sighted` puts it beside everything else that is known.
 """
@@ -85,10 +86,11 @@ def slide(
 def _over(
     ticks: Sequence[Mapping[Address, NatUsage]], sessions: Mapping[Address, int], rules: Sequence[Rule]
 ) -> Iterable[tuple[str, NatUsage, float]]:
-    """Only addresses with enough sessions for the lowest threshold are added up at all."""
+    """Of those who began more in this very tick: a burst that has ended is over, although the window still has it. Only
+    addresses with enough sessions for the lowest threshold are added up at all."""
     enough = min((_least_sessions(rule.above) for rule in rules), default=float("inf"))
-    for address, count in sessions.items():
-        if count < enough:
+    for address in ticks[-1]:
+        if sessions[address] < enough:
             continue
         usage = merge([tick[address] for tick in ticks if address in tick])
         value = naughty_factor.factor(usage).value
@@ -131,29 +133,3 @@ def sighted(evidence: Evidence, rules: Iterable[Rule], crossings: Sequence[Cross
         for found in judged
         if (in_a_row := [crossed[found.rule, it] for it in found.addresses if (found.rule, it) in crossed])
     )
-
-
-# --- sessions that ended between two polls ---------------------------------------------------------------------------
-
-
-def gather_ended(ended: Mapping[Address, NatUsage], rows: Iterable[NatUsage]) -> Mapping[Address, NatUsage]:
-    """What has ended since the last poll, by address, with these rows added."""
-    together = dict(ended)
-    for row in rows:
-        together[row.address] = merge([together[row.address], row]) if row.address in together else row
-    return together
-
-
-def moved(before: NatUsage | None, now: NatUsage | None, ended: NatUsage | None) -> tuple[int, int] | None:
-    """Octets (in, out) of one address between two polls of a table: of what lives now and what ended, less what lived
-    then. Exact if no event was missed; without `ended`, and if one was, too little, never too much. None if the
-    platform does not count."""
-    ways = (_way("bytes_in", before, now, ended), _way("bytes_out", before, now, ended))
-    return None if ways[0] is None or ways[1] is None else (ways[0], ways[1])
-
-
-def _way(name: str, before: NatUsage | None, now: NatUsage | None, ended: NatUsage | None) -> int | None:
-    then, since = ([getattr(row, name) for row in rows if row is not None] for rows in ((before,), (now, ended)))
-    if None in (*then, *since) or not since:
-        return None if None in (*then, *since) else 0
-    return max(sum(since) - sum(then), 0)

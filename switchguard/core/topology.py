@@ -71,6 +71,7 @@ def is_aggregate(port: str) -> bool:
 def sightings(snapshot: Snapshot) -> Sightings:
     """Forwarding rows by MAC and by port, in an order of their own. Group and virtual-router MACs are nobody's."""
     down = {(interface.device, interface.name) for interface in snapshot.interfaces if interface.up is False}
+    phantoms: dict[Place, str | None] = {}
     by_mac: dict[int, list[FdbEntry]] = defaultdict(list)
     for row in snapshot.fdb:
         by_mac[row.mac.value].append(row)
@@ -82,18 +83,26 @@ def sightings(snapshot: Snapshot) -> Sightings:
         mac = found[0].mac
         if never_a_client(mac):
             continue
-        real = []
+        real: list[FdbEntry] = []
+        at: dict[Place, FdbEntry] = {}
         for row in found:
-            why = _phantom(row, down)
-            if why:
+            place = (row.device, row.port)
+            if place not in phantoms:
+                phantoms[place] = _phantom(row, down)
+            if why := phantoms[place]:
                 skipped[row.device, why] += 1
                 continue
             real.append(row)
-            ports[row.device, row.port].append(mac)
+            at[place] = row
+            ports[place].append(mac)
             if row.vlan is not None:
                 vlans[row.device].add(row.vlan)
+        if len(at) == len(real):  # as nearly always: then the place alone decides the order
+            real = [at[place] for place in sorted(at)]
+        else:
+            real.sort(key=_row_order)
         if real:
-            rows[mac] = tuple(sorted(real, key=_row_order)) if len(real) > 1 else (real[0],)
+            rows[mac] = tuple(real)
     return Sightings(
         rows,
         {place: frozenset(macs) for place, macs in ports.items()},

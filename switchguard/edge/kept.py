@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from switchguard.core.model import Device
 from switchguard.edge.session import DeviceSession
+from switchguard.edge.snmp_settled import Settled
 from switchguard.ports import Endpoint, Session
 
 
@@ -20,6 +21,8 @@ class _Kept:
     lock: threading.Lock = field(default_factory=threading.Lock)
     session: DeviceSession | None = None
     used_at: float = 0.0
+    settled: Settled | None = None
+    """Outlives the session: what SNMP says has not changed is not read again."""
 
 
 class KeptSessions:
@@ -29,14 +32,14 @@ class KeptSessions:
         self, endpoints: Mapping[str, Endpoint], keep_s: float, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self._endpoints, self._keep_s, self._monotonic = endpoints, keep_s, monotonic
-        self._kept = {name: _Kept() for name in endpoints}
+        self._kept = {name: _Kept(settled=Settled(monotonic)) for name in endpoints}
 
     @contextmanager
     def open(self, device: Device) -> Iterator[Session]:
         """The device's session, when nobody else uses it. What was lost, or rested too long, is opened anew."""
         kept = self._kept[device.name]
         with kept.lock:
-            session = self._awake(kept) or DeviceSession(device, self._endpoints[device.name])
+            session = self._awake(kept) or DeviceSession(device, self._endpoints[device.name], kept.settled)
             kept.session = None
             try:
                 yield session

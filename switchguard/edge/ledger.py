@@ -5,10 +5,10 @@ which only ever grows. The service and the command line may use one ledger at th
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from sqlalchemy import Connection, Row, delete, insert, select
 
 from switchguard.core.model import (
     Change,
-    ClientId,
     Exemption,
     Gap,
     HeldSlot,
@@ -32,10 +31,6 @@ from switchguard.edge import ledger_rows as rows
 from switchguard.edge import ledger_tables as tables
 from switchguard.edge.ledger_tables import Store
 from switchguard.errors import LedgerError
-
-USAGE_KEPT = timedelta(days=3)
-USAGE_ROWS_PER_POLL = 50
-"""The heaviest clients only: with a poll a minute some 200,000 small rows at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +69,6 @@ class PenaltyRecord:
         return next((s for s in ("failed", "planned", "pushed", "releasing", "verified") if s in states), "unplaced")
 
 
-@dataclass(frozen=True, slots=True)
-class UsageSample:
-    """What a client used at one poll; `factor` is the naughty factor."""
-
-    client: ClientId
-    at: datetime
-    sessions: int
-    remotes: int
-    factor: float | None = None
-    bytes_out: int | None = None
-    bytes_in: int | None = None
-
-
 def _utc_now() -> datetime:
     return datetime.now(UTC)
 
@@ -100,6 +82,11 @@ class SqlLedger:
 
     def __init__(self, where: str | Path, clock: Callable[[], datetime] = _utc_now) -> None:
         self._store, self._clock = Store(where), clock
+
+    @property
+    def store(self) -> Store:
+        """For the history of usage, which lives in the same database."""
+        return self._store
 
     def close(self) -> None:
         self._store.close()
@@ -214,23 +201,6 @@ class SqlLedger:
         with self._store.reading() as connection:
             at = rows.noted(connection, "last_cycle")
         return None if at is None else datetime.fromisoformat(at)
-
-    def note_usage(self, at: datetime, samples: Iterable[UsageSample]) -> None:
-        """The heaviest clients of one poll, by sessions; what is older than USAGE_KEPT goes."""
-        heaviest = sorted(samples, key=lambda sample: (-sample.sessions, sample.client))[:USAGE_ROWS_PER_POLL]
-        with self._store.writing() as connection:
-            connection.execute(delete(tables.usage).where(tables.usage.c.at < at - USAGE_KEPT))
-            for sample in heaviest:
-                values = {name: getattr(sample, name) for name in tables.usage.columns.keys()}  # noqa: SIM118 - no dict
-                key = {"client": values.pop("client"), "at": values.pop("at")}
-                rows.put(connection, tables.usage, key, values)
-
-    def usage(self, client: ClientId) -> tuple[UsageSample, ...]:
-        """Oldest first."""
-        table = tables.usage
-        query = select(table).where(table.c.client == client).order_by(table.c.at)
-        with self._store.reading() as connection:
-            return tuple(UsageSample(**row._asdict()) for row in connection.execute(query))
 
     def save_status(self, status: Mapping[str, object]) -> None:
         """What the running service says about itself: plain data."""

@@ -17,15 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Column,
     Connection,
     Dialect,
     Engine,
-    Float,
     ForeignKey,
     Index,
     Integer,
     MetaData,
+    SmallInteger,
     String,
     Table,
     Text,
@@ -41,7 +42,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from switchguard.errors import LedgerError
 
-SCHEMA = 2
+SCHEMA = 3
 
 PATIENCE_S = 15.0
 """How long one process waits for the other's transaction; ours take milliseconds."""
@@ -122,18 +123,81 @@ streaks = Table(
     Column("polls", Integer, nullable=False),
 )
 
+clients = Table(
+    "clients",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("client", Text, nullable=False, unique=True),
+    Column("addresses", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+)
+"""Whoever has ever been seen to use something; `addresses` are the last ones, with blanks between and around."""
+
+spans = Table(
+    "spans",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("grain", SmallInteger, nullable=False),
+    Column("strand", SmallInteger, nullable=False),
+    Column("begins", BigInteger, nullable=False),
+    Column("ends", BigInteger, nullable=False),
+    Column("part_of", Integer),
+)
+"""Stretches of time in whole seconds since 1970, each with rows in `usage` and `readings`. Grain 0 is as polled, 1 an
+hour, 2 a day. As polled, each strand has its own: 0 usage, 1 sizes, 2 rates, 3 connections. `part_of`: the coarser span
+that has all of it as well."""
+Index("spans_by_time", spans.c.grain, spans.c.begins)
+Index("spans_by_whole", spans.c.part_of)
+
 usage = Table(
     "usage",
     metadata,
-    Column("client", Text, primary_key=True),
-    Column("at", Moment, primary_key=True),
-    Column("sessions", Integer, nullable=False),
-    Column("remotes", Integer, nullable=False),
-    Column("factor", Float),
-    Column("bytes_out", Integer),
-    Column("bytes_in", Integer),
+    Column("span", Integer, primary_key=True, autoincrement=False),
+    Column("client", Integer, primary_key=True, autoincrement=False),
+    Column("estimate", SmallInteger, primary_key=True, autoincrement=False),
+    Column("octets_in", BigInteger),
+    Column("octets_out", BigInteger),
+    Column("sessions", Integer),
+    Column("remotes", Integer),
+    Column("factor", SmallInteger),
+    sqlite_with_rowid=False,
 )
-Index("usage_by_time", usage.c.at)
+"""What a client used in a span: octets are sums, the others the largest that was seen; `factor` in thousandths. What
+was counted (0) and what was estimated (1) are two rows."""
+
+series = Table(
+    "series",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("place", Text, nullable=False),
+    Column("name", Text, nullable=False),
+)
+"""What else is followed over time: `size` of a device's table, `rate` of a device's interface, `opened` connections of
+a log's (or `nat`'s) source."""
+Index("series_by_name", series.c.kind, series.c.place, series.c.name, unique=True)
+
+readings = Table(
+    "readings",
+    metadata,
+    Column("span", Integer, primary_key=True, autoincrement=False),
+    Column("series", Integer, primary_key=True, autoincrement=False),
+    Column("a", BigInteger, nullable=False),
+    Column("b", BigInteger, nullable=False),
+    Column("seconds", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""`size`: largest number of entries, limit (-1: none told). `rate`: octets in, octets out, seconds that they took.
+`opened`: connections."""
+
+macs = Table(
+    "macs",
+    metadata,
+    Column("mac", BigInteger, primary_key=True, autoincrement=False),
+    Column("first_seen", BigInteger, nullable=False),
+    Column("last_seen", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
 
 notes = Table("notes", metadata, Column("name", String(32), primary_key=True), Column("value", Text, nullable=False))
 """One value per name: the pause, the last cycle, the service's status."""
@@ -153,7 +217,45 @@ def _usage_history(connection: Connection) -> None:
     connection.execute(text("CREATE INDEX usage_by_time ON usage (at)"))
 
 
-MIGRATIONS: dict[int, Callable[[Connection], None]] = {2: _usage_history}
+_VERSION_3 = (
+    "ALTER TABLE usage RENAME TO usage_2",
+    "CREATE TABLE clients (id INTEGER NOT NULL, client TEXT NOT NULL, addresses TEXT NOT NULL, owner TEXT NOT NULL,"
+    " PRIMARY KEY (id), UNIQUE (client))",
+    "CREATE TABLE spans (id INTEGER NOT NULL, grain SMALLINT NOT NULL, strand SMALLINT NOT NULL,"
+    " begins BIGINT NOT NULL, ends BIGINT NOT NULL, part_of INTEGER, PRIMARY KEY (id))",
+    "CREATE INDEX spans_by_time ON spans (grain, begins)",
+    "CREATE INDEX spans_by_whole ON spans (part_of)",
+    "CREATE TABLE usage (span INTEGER NOT NULL, client INTEGER NOT NULL, estimate SMALLINT NOT NULL, octets_in BIGINT,"
+    " octets_out BIGINT, sessions INTEGER, remotes INTEGER, factor SMALLINT, PRIMARY KEY (span, client, estimate))"
+    " WITHOUT ROWID",
+    "CREATE TABLE series (id INTEGER NOT NULL, kind VARCHAR(16) NOT NULL, place TEXT NOT NULL, name TEXT NOT NULL,"
+    " PRIMARY KEY (id))",
+    "CREATE UNIQUE INDEX series_by_name ON series (kind, place, name)",
+    "CREATE TABLE readings (span INTEGER NOT NULL, series INTEGER NOT NULL, a BIGINT NOT NULL, b BIGINT NOT NULL,"
+    " seconds INTEGER NOT NULL, PRIMARY KEY (span, series)) WITHOUT ROWID",
+    "CREATE TABLE macs (mac BIGINT NOT NULL, first_seen BIGINT NOT NULL, last_seen BIGINT NOT NULL, PRIMARY KEY (mac))"
+    " WITHOUT ROWID",
+    "INSERT INTO clients (client, addresses, owner) SELECT DISTINCT client, '', '' FROM usage_2",
+    "INSERT INTO spans (grain, strand, begins, ends) SELECT DISTINCT 0, 0, CAST(strftime('%s', at) AS INTEGER),"
+    " CAST(strftime('%s', at) AS INTEGER) FROM usage_2",
+    "INSERT INTO usage (span, client, estimate, sessions, remotes, factor)"
+    " SELECT spans.id, clients.id, 0, max(old.sessions), max(old.remotes),"
+    " CAST(round(1000 * max(old.factor)) AS INTEGER)"
+    " FROM usage_2 AS old JOIN clients ON clients.client = old.client"
+    " JOIN spans ON spans.grain = 0 AND spans.begins = CAST(strftime('%s', old.at) AS INTEGER) GROUP BY 1, 2",
+    "DROP TABLE usage_2",
+)
+"""For SQLite: nothing else ever held an older version."""
+
+
+def _long_history(connection: Connection) -> None:
+    """Version 3: everybody's usage, with roll-ups, and what else is followed over time. The octets that version 2 had
+    were those of the sessions of that moment, not of a span: they say nothing about traffic, and are left behind."""
+    for statement in _VERSION_3:
+        connection.execute(text(statement))
+
+
+MIGRATIONS: dict[int, Callable[[Connection], None]] = {2: _usage_history, 3: _long_history}
 """Version -> the step that leads to it from the one before."""
 
 

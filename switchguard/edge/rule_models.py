@@ -7,54 +7,55 @@ are in the errors and in the reference.
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from datetime import datetime, time, timedelta, tzinfo
-from ipaddress import IPv4Network, IPv6Network
-from types import NoneType, UnionType
+from types import NoneType
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from switchguard.core.keys import About, Form, Threshold
-from switchguard.core.model import RuleParams
 from switchguard.core.rules import KINDS
 from switchguard.edge.strict import (
+    Built,
     ClockTime,
     Declared,
     Duration,
     Moment,
-    NetworkText,
     Rate,
     Share,
     Size,
-    Strict,
     ZoneName,
     declare,
 )
 
 FORMS: Mapping[Form, Any] = {"share": Share, "octets": Size, "rate": Rate, "number": float, "count": int}
-TYPES: Mapping[Any, Any] = {
-    timedelta: Duration, time: ClockTime, datetime: Moment, tzinfo: ZoneName, IPv4Network | IPv6Network: NetworkText,
-}  # fmt: skip
+TYPES: Mapping[Any, Any] = {timedelta: Duration, time: ClockTime, datetime: Moment, tzinfo: ZoneName}
 
-RuleBase = TypeVar("RuleBase", bound=Strict)
+_LADDER = "a list of penalties is for the first time, the second time and so on"
 
-
-def rule_models(base: type[RuleBase], penalty: type[Strict]) -> Mapping[str, type[RuleBase]]:
-    """Kind -> the model of such a rule: the base's keys, the penalty where the kind takes one, and the kind's own."""
-    return {kind: declare(kind, base, _declared(kind, module.ABOUT, penalty)) for kind, module in KINDS.items()}
+RuleBase = TypeVar("RuleBase", bound=Built)
 
 
-def params_of_model(model: Strict, about: About, site_zone: tzinfo) -> RuleParams:
-    """The values that were said, and the site's time zone where none was. ValueError if they contradict each other."""
-    params = about.params
-    said = {name: _value(getattr(model, name)) for name in model.model_fields_set if name in _hints(params)}
-    zones = {name: site_zone for name, hint in _hints(params).items() if hint is tzinfo}
-    return params(**{**zones, **said})
+def rule_models(base: type[RuleBase], penalty: Any) -> Mapping[str, type[RuleBase]]:
+    """Kind -> the model of such a rule: the base's keys, the kind's own, and the penalty where the kind takes one."""
+    return {
+        kind: declare(kind, base, module.ABOUT.params, _declared(kind, module.ABOUT, penalty))
+        for kind, module in KINDS.items()
+    }
 
 
-def _declared(kind: str, about: About, penalty: type[Strict]) -> Mapping[str, Declared]:
+def zone_keys(about: About) -> tuple[str, ...]:
+    """The keys that are the site's time zone unless something else is said."""
+    return () if about.params is None else tuple(it for it, hint in _hints(about.params).items() if hint is tzinfo)
+
+
+def _hints(kind: type[Any]) -> Mapping[str, Any]:
+    return get_type_hints(kind, include_extras=True)
+
+
+def _declared(kind: str, about: About, penalty: Any) -> Mapping[str, Declared]:
     return {
         "kind": Declared(Literal[kind], "which rule it is"),
         "for_polls": Declared(int, "in how many polls in a row, before anything happens", about.for_polls, at_least=1),
         **({} if about.threshold is None else _threshold(about.threshold)),
-        **_own_keys(about.params),
+        **({} if about.params is None else _own_keys(about.params)),
         **_penalty(about, penalty),
     }
 
@@ -73,23 +74,23 @@ def _threshold(told: Threshold) -> Mapping[str, Declared]:
     }
 
 
-def _penalty(about: About, penalty: type[Strict]) -> Mapping[str, Declared]:
+def _penalty(about: About, penalty: Any) -> Mapping[str, Declared]:
     if about.penalties == ():
         return {}
     if about.sentence is None:
-        return {"penalty": Declared(penalty, "what happens then")}
-    return {"penalty": Declared(penalty | None, "what happens then; without it, people are told", None)}
+        return {"penalty": Declared(penalty, f"what happens then; {_LADDER}")}
+    return {"penalty": Declared(penalty | None, f"what happens then; {_LADDER}; without it, people are told", None)}
 
 
-def _own_keys(params: type[Any]) -> Mapping[str, Declared]:
-    hints = _hints(params)
-    return {it.name: _own_key(it, hints[it.name]) for it in fields(params)} if is_dataclass(params) else {}
+def _own_keys(kind: type[Any]) -> Mapping[str, Declared]:
+    hints = _hints(kind)
+    return {field.name: _own_key(field, hints[field.name]) for field in fields(kind)}
 
 
 def _own_key(field: "Field[Any]", hint: Any) -> Declared:
     told = field.metadata
     default = ... if field.default is MISSING else field.default
-    if hint is tzinfo or isinstance(default, tuple):
+    if hint is tzinfo or isinstance(default, tuple):  # the meaning says what there is without it
         hint, default = hint | None, None
     return Declared(_written(hint), told["meaning"], default, told["at_least"], told["at_most"])
 
@@ -98,16 +99,16 @@ def _written(hint: Any) -> Any:
     """The type of a value -> how it is written in the file."""
     if hint in TYPES:
         return TYPES[hint]
-    origin, args = get_origin(hint), get_args(hint)
-    if origin is Annotated:
+    args = get_args(hint)
+    if get_origin(hint) is Annotated:
         return FORMS[args[1]]
-    if origin is UnionType or NoneType in args:
+    if NoneType in args:
         (rest,) = (arg for arg in args if arg is not NoneType)
         return _written(rest) | None
-    if origin is tuple:
+    if get_origin(hint) is tuple:
         return list[_written(args[0])]  # type: ignore[misc]  # a type that is made at run time
     return _nested(hint) if is_dataclass(hint) else hint
 
 
-def _nested(kind: Any) -> type[Strict]:
-    return declare(kind.__name__, _Nested, {**_own_keys(kind), "_kind": kind})
+def _nested(kind: Any) -> type[Built]:
+    return declare(kind.__name__, Built, kind, _own_keys(kind))

@@ -10,11 +10,14 @@ from typing import Generic, Protocol, TypeVar
 
 from switchguard.core.model import Device
 from switchguard.edge.netlink_local import LocalNetlink
+from switchguard.edge.packed import packed, unpacked
 from switchguard.edge.session_local import LocalShell
 from switchguard.edge.session_napalm import Napalm, has_candidates, speaks_eapi
 from switchguard.edge.session_netmiko import PATIENCE, Cli, Shell, has_shell
 from switchguard.edge.session_snmp import SnmpClient, lacking
+from switchguard.edge.snmp_settled import Settled
 from switchguard.errors import (
+    CommandRefused,
     DeviceError,
     LoginRefused,
     NotConfigured,
@@ -86,8 +89,9 @@ class _Lazy(Generic[_T]):
 
 
 class DeviceSession:
-    def __init__(self, device: Device, endpoint: Endpoint) -> None:
-        self._device, self._endpoint = device, endpoint
+    def __init__(self, device: Device, endpoint: Endpoint, settled: Settled | None = None) -> None:
+        """`settled`: what a former session found, and its SNMP agent says has not changed since."""
+        self._device, self._endpoint, self._settled = device, endpoint, settled
         self._local = endpoint.host == "local"
         self._snmp: SnmpClient | None = None
         self._shell: _Lazy[_Shell] = _Lazy(self._open_shell)
@@ -103,7 +107,8 @@ class DeviceSession:
 
     def ask(self, command: str) -> str:
         if self._has_shell:
-            return b"".join(self.stream(command)).decode(errors="replace")
+            with self._shell.use() as shell:
+                return b"".join(shell.stream(command)).decode(errors="replace")
         if speaks_eapi(self._device.platform, self._endpoint):
             with self._napalm.use() as napalm:
                 return napalm.ask(command)
@@ -115,7 +120,16 @@ class DeviceSession:
             yield self.ask(command).encode()
             return
         with self._shell.use() as shell:
-            yield from shell.stream(command)
+            if self._endpoint.compress and not self._local:
+                yield from self._packed(shell, command)
+            else:
+                yield from shell.stream(command)
+
+    def _packed(self, shell: _Shell, command: str) -> Iterator[bytes]:
+        try:
+            yield from unpacked(self._device.name, command, shell.stream(packed(command)))
+        except CommandRefused as error:
+            raise CommandRefused(self._device.name, command, error.answer) from error
 
     def feed(self, command: str, text: str) -> str:
         self._require_shell()
@@ -134,6 +148,12 @@ class DeviceSession:
 
     def walk(self, column: Oid) -> Mapping[tuple[int, ...], SnmpValue]:
         return self._agent().walk(column)
+
+    def walk_vlan(self, column: Oid, vlan: int) -> Mapping[tuple[int, ...], SnmpValue]:
+        return self._agent().walk(column, vlan)
+
+    def ahead(self, groups: Sequence[Sequence[Oid]]) -> AbstractContextManager[None]:
+        return self._agent().ahead(groups)
 
     def candidate(self, lines: Sequence[str]) -> AbstractContextManager[Candidate]:
         return self._candidate(lines)
@@ -160,6 +180,8 @@ class DeviceSession:
         """Between two uses: whether the session may be used again. NAPALM is closed, since on IOS it leaves a line of
         its own in the running configuration for as long as it is open."""
         self._napalm.close()
+        if self._snmp is not None and not self._snmp.alive:
+            self._snmp = None
         return all(transport.fit for transport in (self._napalm, self._cli, self._shell))
 
     def close(self) -> None:
@@ -220,5 +242,5 @@ class DeviceSession:
         if self._snmp is None:
             assert self._endpoint.snmp is not None  # noqa: S101 - required above
             host = _LOOPBACK if self._local else self._endpoint.host
-            self._snmp = SnmpClient(self._device.name, host, self._endpoint.snmp)
+            self._snmp = SnmpClient(self._device.name, host, self._endpoint.snmp, settled=self._settled)
         return self._snmp

@@ -1,21 +1,27 @@
 """A site's files -> what switchguard works with. Whatever is wrong is said with file, line and the right word."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, timedelta, tzinfo
+from inspect import getdoc
 from itertools import combinations
 from pathlib import Path
 from typing import TypeVar, cast
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from switchguard import plugins
-from switchguard.core.model import Device, Mode, Network, Policy, Role
-from switchguard.core.rules import KINDS
+from switchguard.core.evidence import NAT
+from switchguard.core.model import Box, Device, Mac, Mode, Network, Policy, Role, Rule, Zone
+from switchguard.core.rules import KINDS, connections
+from switchguard.edge.connection_log import ConnectionLog
 from switchguard.edge.credentials import ReferredSecret, forget_secrets, read_reference
+from switchguard.edge.history import Retention
 from switchguard.edge.marks import Marked, read_marked
-from switchguard.edge.site_models import HostModel, PollModel, SiteModel, SnmpModel
+from switchguard.edge.registry import read_registry
+from switchguard.edge.site_models import RULES, HostModel, PollModel, RuleModel, SiteModel, SnmpModel, TrapsModel
 from switchguard.edge.strict import Complaint, Key, Strict, check, keys
 from switchguard.errors import NotConfigured, SiteError, UnknownPlugin
-from switchguard.ports import Endpoint, HostRow, Secret, SnmpAccess, Source
+from switchguard.ports import Endpoint, HostRow, Listening, Secret, SnmpAccess, Source
 
 POLICY_FILE = "switchguard.yaml"
 HOST_FILES = ("hosts.yaml", "groups.yaml", "defaults.yaml")
@@ -46,15 +52,6 @@ class Follow:
 
 
 @dataclass(frozen=True, slots=True)
-class SharedLink:
-    """The link to the internet that everybody shares."""
-
-    device: str
-    interface: str
-    capacity_bps: int
-
-
-@dataclass(frozen=True, slots=True)
 class Site:
     """A site directory, read and checked. Secrets are references still, followed when first needed."""
 
@@ -65,8 +62,12 @@ class Site:
     poll: Poll
     ledger: str
     """A file, or a database URL: as SqlLedger takes it."""
-    link: SharedLink | None = None
     follow: Follow = Follow()
+    history: Retention = field(default_factory=Retention)
+    logs: tuple[ConnectionLog, ...] = ()
+    traps: Listening | None = None
+    registry: Path | None = None
+    """The file, which may change while the service runs; what was in it at the start is in the policy."""
 
 
 def load_site(path: Path) -> Site:
@@ -76,7 +77,7 @@ def load_site(path: Path) -> Site:
         raise SiteError("is no directory with a switchguard.yaml in it", str(path))
     marked = read_marked(path / POLICY_FILE)
     model = _checked(SiteModel, marked)
-    policy = _policy(model, marked)
+    policy = _policy(model, marked, path)
     found = _hosts(path, model)
     devices = tuple(device for device, _endpoint in found)
     _refer(model, marked, path, devices)
@@ -88,7 +89,10 @@ def load_site(path: Path) -> Site:
         poll=_poll(model.poll),
         ledger=model.ledger if "://" in model.ledger else str(path / model.ledger),
         follow=_follow(model),
-        link=None if (link := model.link) is None else SharedLink(link.device, link.interface, link.capacity),
+        history=model.history.retention(),
+        logs=tuple(log.log(name, path, policy.zone) for name, log in model.logs.items()),
+        traps=None if model.traps is None else _listening(model.traps, path),
+        registry=None if model.registry is None else path / Path(model.registry.file).expanduser(),
     )
 
 
@@ -99,12 +103,20 @@ def missing_credentials(site: Site) -> tuple[NotConfigured, ...]:
 
 def settings_reference() -> str:
     """Every key of a site's files, as Markdown."""
+    common = dict.fromkeys((*RuleModel.model_fields, "penalty"))
+    prefix = "rules.<name>."
+    penalties = (key for key in keys(RULES["quota"], prefix) if key.name.startswith(f"{prefix}penalty"))
     return "\n".join(
         (
             "## switchguard.yaml",
             "",
             *_table(keys(SiteModel)),
             "",
+            "### Every rule",
+            "",
+            *_table((*keys(RuleModel, prefix), *penalties)),
+            "",
+            *(line for kind in RULES for line in _of_kind(kind, common)),
             "## hosts.yaml, groups.yaml, defaults.yaml",
             "",
             "Nornir's own keys `hostname`, `port`, `username`, `platform` and `groups`; for switchguard, under",
@@ -118,22 +130,82 @@ def settings_reference() -> str:
     )
 
 
+def _of_kind(kind: str, common: Collection[str]) -> Iterator[str]:
+    """What a kind of rule does, its own keys, and what else is special about it."""
+    about, model = KINDS[kind].ABOUT, RULES[kind]
+    own = [key for key in keys(model) if key.name.split(".")[0].removesuffix("[]") not in common]
+    _, _, judgement = (getdoc(KINDS[kind]) or "").partition("\n\n")
+    yield from (f"### kind: {kind}", "", f"{about.meaning[0].upper()}{about.meaning[1:]}.", "", judgement, "")
+    if own:
+        yield from (*_table(own), "")
+    if about.penalties == ():
+        yield from ("It takes no `penalty`: it has its own.", "")
+    elif about.sentence is not None:
+        yield from ("Without a `penalty`, people are told.", "")
+    if about.penalties:
+        yield from (f"Its penalty is {' or '.join(f'`{it}`' for it in about.penalties)}.", "")
+    polls = model.model_fields["for_polls"].default
+    yield from (f"`for_polls` is {polls} unless you say otherwise.", "")
+
+
 # --- the policy ------------------------------------------------------------------------------------------------------
 
 
-def _policy(model: SiteModel, marked: Marked) -> Policy:
+def _policy(model: SiteModel, marked: Marked, path: Path) -> Policy:
     _no_overlap(model, marked)
-    for name, rule in model.rules.items():
-        if rule.kind not in KINDS:
-            unknown = UnknownPlugin("kind of rule", rule.kind, KINDS)
-            raise _at(marked, ("rules", name, "kind"), f"rule {name!r}: {unknown}")
+    zones = {name: zone.zone(name) for name, zone in model.zones.items()}
+    zone = model.time_zone or machine_zone()
     return Policy(
         mode=Mode(model.mode),
-        zones=tuple(zone.zone(name) for name, zone in model.zones.items()),
-        rules=tuple(rule.rule(name) for name, rule in model.rules.items()),
+        zones=tuple(zones.values()),
+        rules=tuple(_rule(name, rule, zones, zone, model, marked) for name, rule in model.rules.items()),
         exemptions=tuple(exempt.exemption() for exempt in model.exempt),
         safeguards=model.safeguards.safeguards(),
+        box=_box(model, marked),
+        zone=zone,
+        link=None if model.link is None else model.link.link(),
+        registry=None if model.registry is None else _registry(path / Path(model.registry.file).expanduser(), marked),
     )
+
+
+def _box(model: SiteModel, marked: Marked) -> Box | None:
+    if model.box is None:
+        return None
+    if model.link is None:
+        raise _at(marked, ("box",), "box: a share of which link? The site has no 'link'")
+    return model.box.box(model.link.link())
+
+
+def _rule(
+    name: str, rule: RuleModel, zones: Mapping[str, Zone], zone: tzinfo, model: SiteModel, marked: Marked
+) -> Rule:
+    for number, wanted in enumerate(rule.zones):
+        if wanted not in zones:
+            why = f"rule {name!r}: {UnknownPlugin('zone', wanted, zones)}"
+            raise _at(marked, ("rules", name, "zones", number), why)
+    made = rule.rule(name, zones, zone)
+    if isinstance(made.params, connections.Params) and made.params.log not in (NAT, *model.logs):
+        why = f"rule {name!r}: {UnknownPlugin('log', made.params.log, (NAT, *model.logs))}"
+        raise _at(marked, ("rules", name, "log"), why)
+    for needed in made.params.needs if made.params is not None else ():
+        if getattr(model, needed) is None:
+            raise _at(marked, ("rules", name), f"rule {name!r} would never find anybody: the site has no {needed!r}")
+    return made
+
+
+def _registry(file: Path, marked: Marked) -> Mapping[Mac, str]:
+    if not file.exists():
+        raise _at(marked, ("registry", "file"), f"registry: there is no file {file}")
+    return read_registry(file)
+
+
+def machine_zone(localtime: Path = Path("/etc/localtime")) -> tzinfo:
+    """What the link leads to; UTC where that says nothing."""
+    _, zoneinfo, name = str(localtime.resolve()).rpartition("zoneinfo/")
+    try:
+        return ZoneInfo(name) if zoneinfo else UTC
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return UTC
 
 
 def _no_overlap(model: SiteModel, marked: Marked) -> None:
@@ -174,6 +246,27 @@ def _follow(model: SiteModel) -> Follow:
         window=closely.window,
         windows=closely.windows,
     )
+
+
+def _listening(model: TrapsModel, site: Path) -> Listening:
+    def secret(name: str) -> Secret | None:
+        value = getattr(model, name)
+        if value is None:
+            return None
+        try:
+            return ReferredSecret("traps", f"traps.{name}", read_reference(value, site))
+        except ValueError as error:
+            raise SiteError(f"traps.{name}: {error}", str(site / POLICY_FILE)) from error
+
+    accesses = []
+    if model.community is not None:
+        accesses.append(SnmpAccess(community=secret("community")))
+    if model.user is not None:
+        keys = secret("auth_key"), secret("priv_key")
+        accesses.append(SnmpAccess("3", None, model.user, keys[0], model.auth_protocol, keys[1], model.priv_protocol))
+    address, _, port = model.listen.rpartition(":")
+    engines = tuple(bytes.fromhex(text.removeprefix("0x")) for text in model.engine_ids)
+    return Listening(address.strip("[]"), int(port), tuple(accesses), engines)
 
 
 def _poll(model: PollModel) -> Poll:
@@ -242,6 +335,7 @@ class _Interpreter:
             timeout_s=model.timeout.total_seconds(),
             snmp=None if model.snmp is None else self._snmp(row, model.snmp),
             napalm_options=dict(model.napalm),
+            compress=model.compress,
         )
 
     def _snmp(self, row: HostRow, model: SnmpModel) -> SnmpAccess:

@@ -1,37 +1,38 @@
 """What may be written in a site's files: every key, its default, unit and meaning, and the core value it becomes."""
 
-from datetime import timedelta
-from typing import Any, Literal, Self
+from collections.abc import Mapping
+from datetime import timedelta, tzinfo
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from switchguard.core.model import (
-    Block,
-    Exemption,
-    Penalty,
-    RateLimit,
-    Rule,
-    Safeguards,
-    Sentence,
-    SessionCap,
-    Zone,
-)
+from switchguard.core.model import Exemption, Notify, Rule, Safeguards, Sentence, SharedLink, Zone
+from switchguard.core.rules import KINDS
+from switchguard.edge.connection_log import ConnectionLog
+from switchguard.edge.history import Retention
+from switchguard.edge.penalty_models import BoxModel, Ladder, PenaltyModel, SofterLadder, sentence_of
+from switchguard.edge.rule_models import rule_models, zone_keys
 from switchguard.edge.strict import (
+    Built,
     Duration,
-    Factor,
     MacText,
     Moment,
     Name,
     NetworkText,
+    OneOf,
     Rate,
     Reference,
     Share,
     SnmpVersion,
     Strict,
-    Term,
+    ZoneName,
 )
 
 BRAKES = Safeguards()
+
+
+EngineId = Annotated[str, Field(pattern=r"^(0x)?([0-9a-fA-F]{2}){5,32}$")]
 
 
 class PollModel(Strict):
@@ -64,7 +65,79 @@ class StreamModel(Strict):
 class LinkModel(Strict):
     device: str = Field(description="the device that has the shared link")
     interface: Name = Field(description="its interface on that link")
-    capacity: Rate = Field(description="what the link can carry")
+    capacity: Rate = Field(description="what the link can carry towards the clients")
+    capacity_out: Rate | None = Field(
+        default=None, description="what it can carry to the internet, where that is not the same"
+    )
+
+    def link(self) -> SharedLink:
+        return SharedLink(self.device, self.interface, self.capacity, self.capacity_out or self.capacity)
+
+
+class HistoryModel(Strict):
+    """How long what everybody used is kept."""
+
+    minutes: Duration = Field(default=Retention().minutes, description="poll by poll; then only hour by hour")
+    hours: Duration = Field(default=Retention().hours, description="hour by hour; then only day by day")
+    days: Duration = Field(default=Retention().days, description="day by day; then not at all")
+
+    @model_validator(mode="after")
+    def _finer_is_shorter(self) -> Self:
+        self.retention()
+        return self
+
+    def retention(self) -> Retention:
+        return Retention(self.minutes, self.hours, self.days)
+
+
+class LogModel(Strict):
+    """A firewall's log of connections."""
+
+    file: str = Field(
+        description="the log; its rotated and compressed predecessors are found beside it; a relative path starts at "
+        "the site"
+    )
+    match: str = Field(min_length=1, description="only lines with this text; each is one connection from its `SRC=`")
+
+    def log(self, name: str, site: Path, zone: tzinfo) -> ConnectionLog:
+        return ConnectionLog(name, site / Path(self.file).expanduser(), self.match, zone)
+
+
+class TrapsModel(Strict):
+    """Traps and informs only make switchguard look; what it then sees decides."""
+
+    listen: str = Field(
+        pattern=r"^(\[[0-9a-fA-F:]+\]|[0-9.]+):[0-9]{1,5}$",
+        description="address and UDP port, such as `0.0.0.0:9162` or `[::]:9162`; the usual 162 takes root",
+    )
+    community: Reference = Field(default=None, description="version 2c: the community of the senders")
+    user: str | None = Field(default=None, description="version 3: the user of the senders, with the keys below")
+    auth_key: Reference = Field(default=None, description="version 3: the authentication password")
+    auth_protocol: Literal["md5", "sha", "sha224", "sha256", "sha384", "sha512"] = Field(
+        default="sha", description="version 3"
+    )
+    priv_key: Reference = Field(default=None, description="version 3: the privacy password")
+    priv_protocol: Literal["des", "aes", "aes192", "aes256"] = Field(default="aes", description="version 3")
+    engine_ids: list[EngineId] = Field(
+        default_factory=list, description="version 3: engine IDs of the devices that send traps; informs need none"
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.community is None and self.user is None:
+            raise ValueError("traps need a community or a user")
+        if self.user is not None and (self.auth_key is None or self.priv_key is None):
+            raise ValueError("SNMP version 3 needs user, auth_key, priv_key")
+        return self
+
+
+class RegistryModel(Strict):
+    """Which device belongs to which person."""
+
+    file: str = Field(
+        description="a CSV file with the columns `mac` and `person`, or a YAML file `person: [mac, ...]`; "
+        "a relative path starts at the site"
+    )
 
 
 class ZoneModel(Strict):
@@ -73,8 +146,14 @@ class ZoneModel(Strict):
         default="core", description="a role (gateway, core, access) or a device: where penalties are put"
     )
 
+    ladder: SofterLadder = Field(
+        default_factory=list,
+        description="the hardest that a rule may do here, the first time, the second time and so on: "
+        "`[notify, {cap: 100}]`; without it, whatever the rule says",
+    )
+
     def zone(self, name: str) -> Zone:
-        return Zone(name, tuple(self.networks), self.enforce_at)
+        return Zone(name, tuple(self.networks), self.enforce_at, tuple(step.penalty() for step in self.ladder))
 
 
 class ExemptModel(Strict):
@@ -95,44 +174,58 @@ class ExemptModel(Strict):
         return Exemption(f"site {subject}", self.why, self.network, self.mac, self.user, self.until)
 
 
-class PenaltyModel(Strict):
-    block: Literal["mac", "address"] | None = Field(
-        default=None, description="cut the client off, by its MAC or its address"
+class RuleModel(Built):
+    """What every rule may be told; each kind has keys of its own besides (rule_models.py)."""
+
+    kind: str = Field(description="which rule it is: one of the kinds below")
+    for_polls: int = Field(
+        default=3, ge=1, description="in how many polls in a row, before anything happens; some kinds say otherwise"
     )
-    cap: int | None = Field(default=None, gt=0, description="at most this many sessions at a time")
-    limit: Rate | None = Field(default=None, description="at most this much traffic")
-    lasts: Term = Field(default=timedelta(hours=2), description="the first time")
-    escalate: Factor = Field(default=1.0, description="each further time it lasts this much longer")
-    at_most: Duration | None = Field(default=None, description="but never longer than this")
-    forget_after: Duration = Field(
-        default=timedelta(days=7), description="after this long, an ended penalty counts half"
+    zones: list[Name] = Field(default_factory=list, description="only clients of these zones")
+    networks: list[NetworkText] = Field(
+        default_factory=list, description="only clients with an address in one of these networks, beside the zones'"
     )
 
     @model_validator(mode="after")
-    def _one_kind(self) -> Self:
-        if sum(it is not None for it in (self.block, self.cap, self.limit)) != 1:
-            raise ValueError("a penalty is exactly one of block, cap and limit")
-        if self.at_most is not None and (self.lasts is None or self.lasts > self.at_most):
-            raise ValueError("at_most is shorter than lasts")
+    def _fitting_threshold(self) -> Self:
+        if (params := self.value()) is not None:
+            params.fits(self.threshold())
         return self
 
-    def penalty(self) -> Penalty:
-        if self.block is not None:
-            return Block(self.block)
-        return SessionCap(self.cap) if self.cap is not None else RateLimit(self.limit or 0)
+    @model_validator(mode="after")
+    def _fitting_penalty(self) -> Self:
+        about, sentence = KINDS[self.kind].ABOUT, self.sentence()
+        steps = (sentence, *sentence.then)
+        if about.penalties and any(step.penalty.kind not in about.penalties for step in steps):
+            raise ValueError(f"a rule of kind {self.kind} takes only {' or '.join(about.penalties)} as its penalty")
+        return self
 
     def sentence(self) -> Sentence:
-        return Sentence(self.penalty(), self.lasts, self.escalate, self.at_most, self.forget_after)
+        ladder: list[PenaltyModel] | None = getattr(self, "penalty", None)
+        if ladder is not None:
+            return sentence_of(ladder)
+        return KINDS[self.kind].ABOUT.sentence or Sentence(Notify())
+
+    def threshold(self) -> float:
+        about = KINDS[self.kind].ABOUT
+        return 0.0 if about.threshold is None else float(getattr(self, about.threshold.name))
+
+    def rule(self, name: str, zones: Mapping[str, Zone], site_zone: tzinfo) -> Rule:
+        """`zones` has all that the rule names."""
+        about = KINDS[self.kind].ABOUT
+        return Rule(
+            name=name,
+            kind=self.kind,
+            above=self.threshold(),
+            for_polls=self.for_polls,
+            sentence=self.sentence(),
+            params=self.value(**dict.fromkeys(zone_keys(about), site_zone)),
+            networks=(*(network for zone in self.zones for network in zones[zone].networks), *self.networks),
+        )
 
 
-class RuleModel(Strict):
-    kind: str = Field(description="which rule it is: a module of switchguard/core/rules")
-    above: float = Field(ge=0, le=1, description="the threshold, from 0.0 to 1.0")
-    for_polls: int = Field(default=3, ge=1, description="in how many polls in a row, before anything happens")
-    penalty: PenaltyModel = Field(description="what happens then")
-
-    def rule(self, name: str) -> Rule:
-        return Rule(name, self.kind, self.above, self.for_polls, self.penalty.sentence())
+RULES = rule_models(RuleModel, Ladder)
+RuleOfSomeKind = Annotated[RuleModel, OneOf("kind", "kind of rule", RULES)]
 
 
 class SafeguardsModel(Strict):
@@ -189,9 +282,25 @@ class SiteModel(Strict):
         "gateway tells",
     )
     link: LinkModel | None = Field(default=None, description="the link to the internet that everybody shares")
+    traps: TrapsModel | None = Field(
+        default=None, description="where to listen for traps, so that penalties follow who moves within two seconds"
+    )
+    registry: RegistryModel | None = Field(
+        default=None, description="the people whose devices are known, for `registered_only` and quotas per person"
+    )
+    history: HistoryModel = Field(default=HistoryModel(), description="how long what everybody used is kept")
+    logs: dict[Name, LogModel] = Field(
+        default_factory=dict, description="logs of connections, for rules of the kind `connections`; the name is yours"
+    )
+    time_zone: ZoneName | None = Field(default=None, description="whose clock is meant; without it, the machine's own")
+    box: BoxModel | None = Field(
+        default=None, description="one ceiling for all who are limited for an offence; needs `link`"
+    )
     zones: dict[str, ZoneModel] = Field(default_factory=dict, description="clients by network; the name is yours")
     exempt: list[ExemptModel] = Field(default_factory=list, description="who is never touched, by any rule or command")
-    rules: dict[str, RuleModel] = Field(default_factory=dict, description="who gets which penalty; the name is yours")
+    rules: dict[str, RuleOfSomeKind] = Field(
+        default_factory=dict, description="who gets which penalty; the name is yours"
+    )
     safeguards: SafeguardsModel = Field(default=SafeguardsModel(), description="brakes against our own mistakes")
     inventory: InventoryModel = Field(default=InventoryModel(), description="where the devices are listed")
     ledger: str = Field(
@@ -245,6 +354,9 @@ class HostModel(Strict):
     )
     napalm: dict[str, Any] = Field(default_factory=dict, description="optional arguments of the NAPALM driver")
     timeout: Duration = Field(default=timedelta(seconds=10), description="of each answer")
+    compress: bool = Field(
+        default=False, description="long answers of a machine with a shell come through gzip: for a slow link"
+    )
 
     @model_validator(mode="after")
     def _no_secrets_in_options(self) -> Self:

@@ -7,18 +7,20 @@ What gufo-snmp 0.13 does not do, and who does it instead:
 
 * it drops the error-status. An answer without usable rows may be tooBig, noSuchName, genErr or the end of the MIB; the
   same question then goes over `second`, a line of pysnmp, whose answer counts;
-* it continues a walk only from its own last answer and with its first number of repetitions: otherwise, `second` again;
-* IpAddress and OBJECT IDENTIFIER both become text. Four numbers below 256 are an address, unless they begin as an object
-  identifier may (0.0 to 2.39): `second` tells;
+* it continues a walk only from its own last answer and with its first number of repetitions: otherwise, `second`;
+* IpAddress and OBJECT IDENTIFIER both become text. Four numbers below 256 are an address, unless they begin as an
+  object identifier may (0.0 to 2.39): `second` tells;
 * a row with the value NULL, which no answer may have (RFC 3416 3), is dropped without notice;
 * in SNMPv3 it does not check the digest of an answer (one that is all zeros is accepted), so that anybody on the way
   could invent forwarding tables. SNMPv3 is therefore not spoken with it.
 """
 
 import asyncio
+import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import lru_cache
-from typing import Generic, TypeVar
+from typing import Any, TypeVar
 
 from gufo.snmp import NoSuchInstance, SnmpDecodeError
 from gufo.snmp._fast import GetIter, SnmpV2cClientSocket
@@ -42,7 +44,7 @@ class GufoLine:
         self._socket = SnmpV2cClientSocket(name, community, 0, 0, 0, 0)
         self._second = second
         self._loop = asyncio.get_running_loop()
-        self._wire: _Wire[object] = _Wire(self._loop, self._socket.get_fd())
+        self._wire = _Wire(self._loop, self._socket.get_fd())
         self._walk: tuple[Oid, Index, int, GetIter] | None = None
         """Column, last row, repetitions and gufo's own notes."""
 
@@ -74,10 +76,9 @@ class GufoLine:
         return None
 
     async def _page(self, column: Oid, notes: GetIter, wait_s: float) -> Page:
-        found = await self._wire.ask(
+        found: list[Any] = await self._wire.ask(
             lambda: self._socket.send_get_bulk(notes), lambda: self._socket.recv_get_bulk(notes), wait_s
         )
-        assert isinstance(found, list)  # noqa: S101 - what recv_get_bulk returns
         ended = found[-1] is None
         skip = len(column) + 1
         rows = [
@@ -92,32 +93,30 @@ class GufoLine:
         found = await self._wire.ask(
             lambda: self._socket.send_get_many(asked), lambda: self._socket.recv_get_many(), wait_s
         )
-        assert isinstance(found, dict)  # noqa: S101 - what recv_get_many returns
         if not found.keys() <= set(asked):
             raise _Unclear
         return {oid: _value(found[oid]) if oid in found else await self._missing(oid, wait_s) for oid in asked}
 
     async def _missing(self, oid: Oid, wait_s: float) -> SnmpValue | None:
         try:
-            value = await self._wire.ask(
-                lambda: self._socket.send_get(oid), lambda: self._socket.recv_get(), wait_s
-            )
+            value = await self._wire.ask(lambda: self._socket.send_get(oid), lambda: self._socket.recv_get(), wait_s)
         except NoSuchInstance:
             return None
         return _value(value)
 
 
-class _Wire(Generic[_T]):
+class _Wire:
     """Questions and answers of one socket: it is registered with the loop once, not once per question."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, descriptor: int) -> None:
         self._loop, self._descriptor = loop, descriptor
-        self._answer: asyncio.Future[_T] | None = None
-        self._receive: Callable[[], _T] | None = None
+        self._answer: asyncio.Future[Any] | None = None
+        self._receive: Callable[[], Any] | None = None
         loop.add_reader(descriptor, self._readable)
 
     async def ask(self, send: Callable[[], None], receive: Callable[[], _T], wait_s: float) -> _T:
-        self._answer = answer = self._loop.create_future()
+        answer: asyncio.Future[_T] = self._loop.create_future()
+        self._answer = answer
         self._receive = receive
         try:
             send()
@@ -135,32 +134,34 @@ class _Wire(Generic[_T]):
 
     def _readable(self) -> None:
         answer, receive = self._answer, self._receive
-        if receive is None:
+        if answer is None or answer.done() or receive is None:
+            self._drop()
             return
         try:
             value = receive()
         except (BlockingIOError, TimeoutError, SnmpDecodeError):
             return  # an old answer, a refusal by ICMP, or no SNMP at all: the real answer may still come
         except StopAsyncIteration:
-            self._end(answer, _Unclear())
-        except (NoSuchInstance, OSError) as error:
-            self._end(answer, error if isinstance(error, NoSuchInstance) else Silence())
-        else:
-            if answer is not None and not answer.done():
-                answer.set_result(value)
-
-    @staticmethod
-    def _end(answer: "asyncio.Future[_T] | None", error: Exception) -> None:
-        if answer is not None and not answer.done():
+            answer.set_exception(_Unclear())
+        except NoSuchInstance as error:
             answer.set_exception(error)
+        except OSError:
+            answer.set_exception(Silence())
+        else:
+            answer.set_result(value)
+
+    def _drop(self) -> None:
+        """An answer that comes too late may not reach gufo: it would count as read, and its rows would be missing."""
+        with suppress(OSError):
+            os.read(self._descriptor, 1)
 
 
-def _give_up(answer: "asyncio.Future[_T]") -> None:
+def _give_up(answer: "asyncio.Future[Any]") -> None:
     if not answer.done():
         answer.set_exception(Silence())
 
 
-_PLAIN = (int, bytes)
+_PLAIN = frozenset({int, bytes})
 
 
 @lru_cache(maxsize=65536)

@@ -1,7 +1,7 @@
 """What a walk needs of an SNMP engine, whichever it is: a line to one agent that carries GET and GETBULK.
 
-An engine adds nothing of its own: retries, back-off, sizes, order of rows and what errors mean are the client's business
-(session_snmp.py), so that every engine gives the same results (tests/edge/test_snmp_engines.py).
+An engine adds nothing of its own: retries, back-off, sizes, order of rows and what errors mean are the client's
+business (session_snmp.py), so that every engine gives the same results (tests/edge/test_snmp_engines.py).
 """
 
 from collections.abc import Sequence

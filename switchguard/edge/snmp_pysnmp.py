@@ -60,7 +60,7 @@ def lengthens_keys(access: SnmpAccess) -> bool:
     return access.priv_protocol in _BLUMENTHAL
 
 
-_AUTHENTICATION = {
+AUTHENTICATION = {
     "md5": hlapi.USM_AUTH_HMAC96_MD5,
     "sha": hlapi.USM_AUTH_HMAC96_SHA,
     "sha224": hlapi.USM_AUTH_HMAC128_SHA224,
@@ -68,7 +68,7 @@ _AUTHENTICATION = {
     "sha384": hlapi.USM_AUTH_HMAC256_SHA384,
     "sha512": hlapi.USM_AUTH_HMAC384_SHA512,
 }
-_PRIVACY = {
+PRIVACY = {
     "des": hlapi.USM_PRIV_CBC56_DES,
     "aes": hlapi.USM_PRIV_CFB128_AES,
     "aes192": hlapi.USM_PRIV_CFB192_AES,
@@ -124,9 +124,9 @@ class PysnmpEngine:
         self._engine.close_dispatcher()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class PysnmpLine:
-    """`context` is SNMPv3's context name (RFC 3411 3.3.1)."""
+    """`context` is SNMPv3's context name (RFC 3411 3.3.1); `engine` may be replaced by one that gets an answer."""
 
     engine: PysnmpEngine
     address: Address
@@ -157,12 +157,12 @@ def _credentials(key: EngineKey) -> Any:
     access = key.access
     if access.version == "2c":
         return hlapi.CommunityData(access.community.reveal() if access.community else "")
-    privacy = _BLUMENTHAL if key.blumenthal else _PRIVACY
+    privacy = _BLUMENTHAL if key.blumenthal else PRIVACY
     encrypts = key.encrypted and access.priv_key is not None
     return hlapi.UsmUserData(
         access.user,
         authKey=access.auth_key.reveal() if access.auth_key else None,
-        authProtocol=_AUTHENTICATION[access.auth_protocol],
+        authProtocol=AUTHENTICATION[access.auth_protocol],
         privKey=access.priv_key.reveal() if access.priv_key and encrypts else None,
         privProtocol=privacy[access.priv_protocol] if encrypts else None,
     )

@@ -1,4 +1,4 @@
-"""Gateways -> their streams of sessions. Each has a session of its own, since it is busy for as long as it is followed."""
+"""Gateways -> their streams of sessions, each over a connection of its own, which is busy all the time."""
 
 from collections.abc import Callable, Collection, Mapping
 from typing import Literal
@@ -14,7 +14,7 @@ def streams(
     what: Literal["begins", "ends"],
     driver_of: Callable[[str], Driver] = plugins.driver,
 ) -> Mapping[str, Stream]:
-    """Gateway -> its stream, of those whose driver can follow. `opens` must give each caller a session of its own."""
+    """Gateway -> its stream, of those whose driver can follow. `opens` must give every caller another connection."""
     drivers = {device: driver_of(device.platform) for device in devices if device.role is Role.GATEWAY}
     return {
         device.name: _stream(device, driver, opens, what)

@@ -2,15 +2,24 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime, time, timedelta, tzinfo
 from difflib import get_close_matches
 from ipaddress import ip_network
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar, Union, get_args, get_origin
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler, ValidationError, create_model
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    ValidationError,
+    create_model,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, ErrorDetails, PydanticUndefined, core_schema
 
@@ -117,7 +126,30 @@ Moment = Annotated[datetime, _parsed_by(_moment), Unit("day (to its end) or time
 
 # --- models that are declared elsewhere ------------------------------------------------------------------------------
 
-Made = TypeVar("Made", bound=Strict)
+
+class Built(Strict):
+    """A model that becomes a value of the core, a dataclass that has the same keys and more sense."""
+
+    builds: ClassVar[type[Any] | None] = None
+
+    def value(self, **otherwise: object) -> Any:
+        """Made of what was said; of `otherwise` where nothing was; of the dataclass's own defaults for the rest.
+
+        ValueError if the dataclass finds that what was said makes no sense.
+        """
+        if self.builds is None:
+            return None
+        names = {field.name for field in fields(self.builds)}
+        said = {name: _value(getattr(self, name)) for name in self.model_fields_set & names}
+        return self.builds(**{**otherwise, **said})
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        self.value()
+        return self
+
+
+Made = TypeVar("Made", bound=Built)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +163,21 @@ class Declared:
     at_most: float | None = None
 
 
-def declare(name: str, base: type[Made], declared: Mapping[str, Declared]) -> type[Made]:
+def declare(name: str, base: type[Made], builds: type[Any] | None, declared: Mapping[str, Declared]) -> type[Made]:
     """The base with these keys besides; one that it has already is replaced."""
-    fields: dict[str, Any] = {
+    made: dict[str, Any] = {
         name: (it.form, Field(default=it.default, description=it.meaning, ge=it.at_least, le=it.at_most))
         for name, it in declared.items()
     }
-    return create_model(name, __base__=base, **fields)
+    model = create_model(name, __base__=base, **made)
+    model.builds = builds
+    return model
+
+
+def _value(said: Any) -> Any:
+    if isinstance(said, list):
+        return tuple(map(_value, said))
+    return said.value() if isinstance(said, Built) else said
 
 
 # --- complaints ------------------------------------------------------------------------------------------------------
@@ -156,11 +196,12 @@ def check(model: type[Strict], data: object) -> Strict | tuple[Complaint, ...]:
     try:
         return model.model_validate({} if data is None else data)
     except ValidationError as error:
-        return tuple(_complaint(model, details) for details in error.errors())
+        return tuple(_complaint(model, data, details) for details in error.errors())
 
 
-def _complaint(model: type[Strict], details: ErrorDetails) -> Complaint:
+def _complaint(model: type[Strict], data: object, details: ErrorDetails) -> Complaint:
     way, here = _place(model, details["loc"])
+    way = tuple(_as_written(way, data))
     name = ".".join(str(step) for step in way)
     known = sorted(here.model_fields) if _is_model(here) else []
     match details["type"]:
@@ -201,6 +242,17 @@ def _place(model: type[Strict], loc: Sequence[str | int]) -> tuple[tuple[str | i
         holder = here
         here = _child(here, step)
     return tuple(way), here if _one_of(here) else holder
+
+
+def _as_written(way: Sequence[str | int], data: object) -> Iterator[str | int]:
+    """Without the number of an item that the file has instead of a list of one."""
+    here = data
+    for step in way:
+        if isinstance(step, int) and not isinstance(here, list):
+            continue
+        yield step
+        held = here if isinstance(here, dict) else dict(enumerate(here)) if isinstance(here, list) else {}
+        here = held.get(step)
 
 
 def _child(here: Any, step: str | int) -> Any:
@@ -305,7 +357,7 @@ def _form(info: FieldInfo) -> str:
     if unit:
         return f"list of ({unit})" if origin is list else unit
     if origin is Literal:
-        return " or ".join(f"`{choice}`" for choice in get_args(inner))
+        return " or ".join(f"`{_spelled(choice, '')}`" for choice in get_args(inner))
     if _is_model(inner) or (origin is not None and issubclass(origin, Mapping)):
         return "mapping"
     if origin is list:

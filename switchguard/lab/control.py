@@ -1,5 +1,6 @@
 """The lab from inside, for tests and the demo: clients that ping and misbehave, devices that are told to fail."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -206,6 +207,11 @@ class Lab:
                 for line in _run("nft", "list", "tables").splitlines():
                     if line.split()[-1] != "lab":
                         _run("nft", "delete", *line.split())
+                for line in _run("ip", "-br", "link", "show", "type", "ifb").splitlines():
+                    _run("ip", "link", "del", "dev", line.split()[0])
+                for qdisc in json.loads(_run("tc", "-j", "qdisc", "show")):
+                    if qdisc["kind"] == "clsact":
+                        _run("tc", "qdisc", "del", "dev", qdisc["dev"], "clsact")
                 _run("conntrack", "-F")
                 _run("ip", "neigh", "flush", "all")
 

@@ -167,7 +167,9 @@ def _bridge(switch: Switch) -> Iterator[Row]:
 def _forwarding(switch: Switch, fdb: Iterable[FdbRow]) -> Iterator[Row]:
     """dot1qTpFdbTable, and dot1dTpFdbTable, which cannot tell VLANs apart. The switch's own address is in both."""
     numbers = {port.name: port.number for port in switch.ports}
-    learnt = [(switch.fdb_ids[row.vlan], _mac(row.mac), numbers[row.port], _LEARNED) for row in fdb]
+    learnt = [
+        (switch.fdb_ids[row.vlan], _mac(row.mac), numbers[row.port], _LEARNED) for row in fdb if row.vlan in VLANS
+    ]
     own = [(switch.fdb_ids[min(VLANS)], _mac(switch.bridge_mac), 0, _SELF)]
     without_vlan = {}
     for fdb_id, mac, number, status in learnt + own:

@@ -64,6 +64,8 @@ class PlaneState:
     """Port -> bits per second that may enter by it (policing what the client sends)."""
     shapes: Mapping[str, int] = field(default_factory=dict)
     """Port -> bits per second that may leave by it (shaping what the client receives)."""
+    moved: Mapping[str, int] = field(default_factory=dict)
+    """Access port -> the VLAN that it is in, where that is not the one that it is built for."""
 
 
 class Plane:
@@ -102,6 +104,7 @@ class Plane:
     def sync(self, wanted: PlaneState) -> None:
         """Make the plane as wanted: doing it twice changes nothing. LabError names what Open vSwitch or tc refused."""
         self._shut(wanted.down)
+        self._move(wanted.moved)
         self._shape(wanted.shapes)
         meters = {self._port(name).number: max(1, rate // 1000) for name, rate in wanted.rates.items()}
         obsolete = self._set_meters(meters)
@@ -141,6 +144,15 @@ class Plane:
             if is_up != should_be_up:
                 self._run("ip", "link", "set", "dev", port.name, "up" if should_be_up else "down")
 
+    def _move(self, moved: Mapping[str, int]) -> None:
+        """An access port's VLAN is the tag that its frames get."""
+        told = json.loads(self._vsctl("--format=json", "--columns=name,tag", "list", "port"))["data"]
+        tags = {name: tag for name, tag in told if isinstance(tag, int)}
+        wanted = {port.name: moved.get(port.name, port.access_vlan) for port in self._switch.ports}
+        for name, vlan in wanted.items():
+            if vlan is not None and tags.get(name) != vlan:
+                self._vsctl("set", "port", name, f"tag={vlan}")
+
     def _shape(self, shapes: Mapping[str, int]) -> None:
         """A hierarchical token bucket on the way out. What comes in needs a meter: it reaches us before its qdisc."""
         qdiscs = json.loads(self._run("tc", "-j", "qdisc", "show"))
@@ -158,6 +170,9 @@ class Plane:
 
     def _appctl(self, *words: str) -> str:
         return self._run("ovs-appctl", "-t", str(self._sockets / "switch.ctl"), *words)
+
+    def _vsctl(self, *words: str) -> str:
+        return self._run("ovs-vsctl", f"--db=unix:{self._sockets / 'db.sock'}", "--timeout=10", *words)
 
     def _ofctl(self, verb: str, *words: str, text: str = "", bundle: bool = False) -> str:
         options = ("-O", "OpenFlow14", "--bundle") if bundle else ("-O", "OpenFlow14")

@@ -25,6 +25,7 @@ from switchguard.core.model import (
     Slot,
     Station,
     Unattributed,
+    Unit,
 )
 
 V7 = verdict(7)
@@ -146,6 +147,21 @@ def test_a_persons_verdict_says_who_asked_and_where() -> None:
 def test_releases() -> None:
     told = explain.release_sentence(Release(V7, "its time is up"))
     assert told == f"{who(7)}: a block of its MAC of 2026-11-20 14:02 ends because its time is up"
+
+
+@pytest.mark.parametrize(
+    ("number", "unit", "told"),
+    [
+        (0.85, "", "0.85"),
+        (0.123, "share", "12.3%"),
+        (1.0, "share", "100%"),
+        (1_500_000_000, "octets", "1.5 GB"),
+        (6000.0, "connections", "6,000"),
+        (5400, "seconds", "1 h 30 min"),
+    ],
+)
+def test_a_number_has_its_unit(number: float, unit: Unit, told: str) -> None:
+    assert explain.amount(number, unit) == told
 
 
 def test_findings() -> None:

@@ -1,14 +1,27 @@
 """All rules together: who may be judged, and how breaches add up over polls."""
 
+from dataclasses import replace
+from datetime import timedelta
 from ipaddress import ip_address
 
 import pytest
 from builders import NOON, arp, mac, network, seen_on, swarm, usage
 
 from switchguard.core.attribute import attribute
-from switchguard.core.evidence import Evidence, Streaks
-from switchguard.core.model import Attribution, Block, ClientId, Finding, Gap, Neighbor, Rule, Sentence
-from switchguard.core.rules import KINDS, advance, judge_all
+from switchguard.core.evidence import Evidence, Streaks, age
+from switchguard.core.model import (
+    Attribution,
+    Block,
+    ClientId,
+    Finding,
+    Gap,
+    Neighbor,
+    PastPenalty,
+    Rule,
+    RuleParams,
+    Sentence,
+)
+from switchguard.core.rules import KINDS, advance, judge_all, new_device
 
 SWARM = Rule("swarm", "naughty_factor", above=0.8, for_polls=3, sentence=Sentence(Block()))
 STRICT = Rule("strict", "naughty_factor", above=0.1, for_polls=1, sentence=Sentence(Block()))
@@ -108,3 +121,47 @@ def test_a_missing_table_pauses_streaks_of_whom_it_hides(gap: Gap) -> None:
 
 def test_a_missing_forwarding_table_hides_no_usage() -> None:
     assert advance({("swarm", SEVEN): 2}, [], [Gap("sw1", "fdb", "no answer in time")]) == {}
+
+
+# --- evidence --------------------------------------------------------------------------------------------------------
+
+
+def test_parameters_of_another_kind_are_refused() -> None:
+    with pytest.raises(ValueError, match="rule 'swarm' of kind quota has the parameters of another kind"):
+        judge_all(seen(attribute(network())), [replace(SWARM, kind="quota", params=everyone_else())])
+
+
+def everyone_else() -> RuleParams:
+    return new_device.Params()
+
+
+def test_every_kind_of_rule_finds_nobody_where_there_is_no_evidence() -> None:
+    nobody = Evidence(Attribution(NOON, ()), NOON)
+    assert judge_all(nobody, [Rule("r", kind, 0.0, 1, Sentence(Block())) for kind in KINDS]) == ()
+
+
+def test_every_kind_of_rule_finds_nobody_in_a_quiet_network_without_history() -> None:
+    """A site that has switched everything on, in its first minute."""
+    quiet = attribute(network([usage(7), usage(8, 60, 35)], [arp(7), arp(8)]))
+    rules = [Rule("r", kind, 0.8, 1, Sentence(Block())) for kind in KINDS]
+    assert judge_all(seen(quiet), rules) == ()
+
+
+def test_a_clock_that_went_back_makes_nothing_older() -> None:
+    assert age(NOON, NOON + timedelta(hours=1)) == timedelta(0)
+
+
+def test_a_person_is_found_by_any_registered_mac_else_by_name() -> None:
+    (client,) = attribute(network([usage(7)], [arp(7)])).clients
+    alone = Evidence(Attribution(NOON, (client,)), NOON)
+    assert alone.person(client) is None
+    assert alone.person(replace(client, owner="ann")) == "ann"
+    assert replace(alone, registry={mac(7): "bob"}).person(replace(client, owner="ann")) == "bob"
+
+
+def test_the_last_release_counts() -> None:
+    ends = (NOON - timedelta(hours=3), NOON - timedelta(hours=1))
+    past = tuple(PastPenalty(SEVEN, "swarm", NOON - timedelta(days=1), end) for end in ends)
+    evidence = replace(seen(attribute(network())), past=past)
+    assert evidence.released(SWARM, SEVEN) == ends[1]
+    assert evidence.released(STRICT, SEVEN) is None

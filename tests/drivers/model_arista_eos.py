@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from configured_switch import ConfiguredSwitch, access_ports, static_entries
 
-from switchguard.core.model import Block, Change, Mac, RateLimit, Slot, Station
+from switchguard.core.model import Block, Change, Mac, Quarantine, RateLimit, Slot, Station
 from switchguard.lab.frontends.config import Tree, render, unified
 from switchguard.lab.frontends.grammar_eos import eos_grammar
 from switchguard.lab.plane import PortRow
@@ -16,7 +16,15 @@ IN_VLAN_20 = Change(Slot("sw1", "block", Station(vlan=20, mac=MAC)), None, Block
 OTHER_BLOCK = Change(Slot("sw1", "block", Station(vlan=10, mac=OTHER)), None, Block())
 LIMIT = Change(Slot("sw1", "limit", Station(port="Ethernet7")), None, RateLimit(64_000))
 OTHER_LIMIT = Change(Slot("sw1", "limit", Station(port="Ethernet1")), None, RateLimit(2_000_000))
-CHANGES = ((BLOCK,), (BLOCK, IN_VLAN_20, OTHER_BLOCK), (LIMIT,), (LIMIT, BLOCK, OTHER_LIMIT))
+QUARANTINE = Change(Slot("sw1", "quarantine", Station(port="Ethernet7")), None, Quarantine(99))
+CHANGES = (
+    (QUARANTINE,),
+    (QUARANTINE, BLOCK, LIMIT),
+    (BLOCK,),
+    (BLOCK, IN_VLAN_20, OTHER_BLOCK),
+    (LIMIT,),
+    (LIMIT, BLOCK, OTHER_LIMIT),
+)
 
 
 def Model() -> ConfiguredSwitch:  # noqa: N802  the suite asks for this name

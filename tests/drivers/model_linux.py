@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from copy import deepcopy
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 
 import pytest
@@ -29,11 +30,12 @@ from switchguard.ports import Candidate, Oid, Session, SnmpValue, Transport
 
 DEVICE = Device("gw1", "linux", Role.GATEWAY)
 _OBJECT = (
-    r"(?P<verb>add|delete|flush) (?P<sort>table|set|chain|rule|element) inet switchguard"
+    r"(?P<verb>add|delete|flush) (?P<sort>table|set|chain|rule|limit|element) inet switchguard"
     r"(?: (?P<name>\w+))?(?: (?P<rest>.*))?"
 )
 _SET = re.compile(r"\{ type (ether_addr|ipv4_addr|ipv6_addr);(?: size \d+;)?(?: flags [a-z,]+;)?(?: timeout 1m;)? \}")
 _CHAIN = re.compile(r"\{ type filter hook (prerouting priority raw|forward priority filter); policy accept; \}")
+_LIMIT = re.compile(r"\{ rate over \d+ bytes/second burst \d+ bytes; \}")
 _KEY = {"ether_addr": Mac.parse, "ipv4_addr": IPv4Address, "ipv6_addr": IPv6Address}
 
 
@@ -48,6 +50,12 @@ CHANGES = (
     (_change(Block("address"), "10.10.0.7"), _change(Block("address"), "2001:db8:10::7")),
     (_change(SessionCap(100), "10.10.0.7"), _change(SessionCap(50), "10.10.0.8"), _change(SessionCap(0), "10.10.0.9")),
     (_change(RateLimit(64_000), "10.10.0.7"), _change(RateLimit(1_000_000_000), "2001:db8:10::7")),
+    (
+        _change(RateLimit(64_000, within=20_000_000), "10.10.0.7"),
+        _change(RateLimit(128_000, within=20_000_000), "2001:db8:10::7"),
+        _change(RateLimit(2_000_000), "10.10.0.8"),
+    ),
+    (_change(RateLimit(64_000, within=20_000_000), "10.10.0.7"), _change(RateLimit(1_234_568), "10.10.0.8")),
     (
         _change(RestrictPorts(), "10.10.0.7"),
         _change(SessionCap(100), "10.10.0.7"),
@@ -64,11 +72,14 @@ class Model:
     def __init__(self) -> None:
         self._sets: dict[str, tuple[str, list[str]]] | None = None
         self._chains: dict[str, list[str]] = {}
+        self._limits: set[str] = set()
 
     def speaks(self, transport: Transport) -> bool:
         return transport == "cli"
 
     def ask(self, command: str) -> str:
+        if command == "tc -j qdisc show":
+            return "[]\n"
         assert command == "nft -j list table inet switchguard"
         if self._sets is None:
             raise CommandRefused("gw1", command, "Error: No such file or directory")
@@ -91,7 +102,7 @@ class Model:
         for line in text.splitlines():
             trial._run(command, line)
         if command == "nft -f -":
-            self._sets, self._chains = trial._sets, trial._chains
+            self._sets, self._chains, self._limits = trial._sets, trial._chains, trial._limits
         else:
             assert command == "nft -c -f -"
         return ""
@@ -111,9 +122,12 @@ class Model:
                 self._chains.setdefault(name, [])
             case "flush", "chain":
                 self._chains[name].clear()
+            case "add", "limit" if _LIMIT.fullmatch(rest):
+                self._limits.add(name)
             case "add", "rule":
                 assert self._sets is not None
                 assert {word[1:] for word in re.findall(r"@\w+", rest)} <= self._sets.keys()
+                assert set(re.findall(r'limit name "(\w+)"', rest)) <= self._limits
                 self._chains[name].append(rest)
             case (("add" | "delete"), "element"):
                 self._element(command, verb, name, rest)
@@ -192,4 +206,19 @@ class Kernel(Model):
             self._holder.stdout.close()
 
 
-REAL: Mapping[str, Callable[[], Session]] = {"kernel": Kernel}
+class Shaper(Kernel):
+    """The same with a LAN interface that the site names, so that limits can be shaped."""
+
+    device = replace(DEVICE, lan_interfaces=("lan0",))
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._run_inside("ip link add name lan0 up type veth peer name far0")
+        try:
+            self._run_inside("ip link add name try0 type ifb && ip link del dev try0")
+        except CommandRefused as error:
+            Kernel.close(self)
+            pytest.skip(f"this kernel has no ifb devices: {error.answer.strip()}")
+
+
+REAL: Mapping[str, Callable[[], Session]] = {"kernel": Kernel, "shaper": Shaper}

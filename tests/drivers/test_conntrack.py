@@ -333,3 +333,44 @@ def test_two_clients_of_one_swarm_have_similar_sketches() -> None:
 
 def _swarm(client: str, hosts: range) -> list[str]:
     return [TCP.replace("10.20.0.15", client).replace("192.0.2.80", f"198.51.100.{host}") for host in hosts]
+
+
+# --- one hash for all ------------------------------------------------------------------------------------------------
+
+tally = import_module("switchguard.drivers._nat_tally")
+
+
+@given(st.lists(st.ip_addresses(v=4), unique=True, max_size=90))
+def test_a_sketch_is_the_same_whichever_reader_made_it(remotes: list[IPv4Address]) -> None:
+    """So that the remote sets of one client behind a Linux and a Cisco gateway can be united."""
+    table = "".join(TCP.replace("192.0.2.80", str(remote)) for remote in remotes)
+    inside = ip_network("10.20.0.15/32")
+    entries = [tally.Entry(inside.network_address.packed, "tcp", remote.packed, 443) for remote in remotes]
+    columns_, ones = read(table, inside=[inside]).usages, tally.summarize("gw2", entries)
+    assert [each.sketch for each in columns_] == [each.sketch for each in ones]
+
+
+@given(st.ip_addresses(v=6))
+def test_ipv6_addresses_are_hashed_alike_too(remote: IPv6Address) -> None:
+    line = TCP.replace("ipv4     2 ", "ipv6     10 ").replace("10.20.0.15", "fd00:20::f")
+    line = line.replace("192.0.2.80", str(remote)).replace("203.0.113.5", "2001:db8::5")
+    (found,) = read(line, inside=[ip_network("fd00:20::f/128")]).usages
+    assert found.sketch == (tally.hash_of(remote.packed),)
+
+
+# --- bounds ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_line_without_an_end_is_not_kept_whole() -> None:
+    """A disk image instead of a table must not fill the memory."""
+    found = read(b"x" * 9_000_000 + b"\n" + TCP.encode(), *(1_000_000 for _ in range(8)))
+    assert (found.entries, found.unparsed, len(found.samples[0][1]) < 5_000_000) == (1, 1, True)
+
+
+def test_an_error_while_the_table_arrives_travels() -> None:
+    def lost() -> Iterator[bytes]:
+        yield TCP.encode()
+        raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        conntrack.read_conntrack(lost(), "gw1")

@@ -115,7 +115,8 @@ def test_a_machine_without_bridges_has_no_stations() -> None:
 
 def answering(command: str, answer: object) -> Replay:
     session = Replay.load(RECORDINGS / "linux" / "enforced" / "no_table")
-    session.refusals, session.answers = {}, {("ask", command): json.dumps(answer) + "\n"}
+    session.refusals = {}
+    session.answers = {("ask", "tc -j qdisc show"): "[]\n", ("ask", command): json.dumps(answer) + "\n"}
     return session
 
 

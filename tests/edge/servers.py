@@ -135,7 +135,8 @@ Numbers = tuple[int, ...]
 class Said:
     """An answer: rows, or an error-status of RFC 3416, or octets that are no SNMP at all."""
 
-    rows: tuple[tuple[Numbers, int], ...] = ()
+    rows: tuple[tuple[Numbers, object], ...] = ()
+    """Plain numbers become INTEGER; other values are of pysnmp's types."""
     status: int = 0
     index: int = 0
     octets: bytes = b""
@@ -182,7 +183,8 @@ def _response(request: object, said: Said) -> bytes:
     if said.index:
         v2c.apiPDU.set_error_index(pdu, said.index)
     if said.status == 0:
-        v2c.apiPDU.set_varbinds(pdu, [(oid, v2c.Integer32(value)) for oid, value in said.rows])
+        typed = [(oid, v2c.Integer32(value) if isinstance(value, int) else value) for oid, value in said.rows]
+        v2c.apiPDU.set_varbinds(pdu, typed)
     return bytes(encoder.encode(response))
 
 

@@ -28,7 +28,8 @@ from switchguard.core.model import (
     Verdict,
 )
 from switchguard.edge import ledger_tables
-from switchguard.edge.ledger import USAGE_KEPT, USAGE_ROWS_PER_POLL, SqlLedger, UsageSample
+from switchguard.edge.archive import Archive
+from switchguard.edge.ledger import SqlLedger
 from switchguard.errors import LedgerError
 from switchguard.ports import Ledger
 
@@ -270,7 +271,7 @@ def test_rule_1_exemptions_that_cannot_be_read_are_a_gap(ledger: SqlLedger, path
     assert str(path) in gap.why
 
 
-# --- cycles, usage, pause --------------------------------------------------------------------------------------------
+# --- cycles, pause ---------------------------------------------------------------------------------------------------
 
 
 def test_streaks_are_those_of_the_last_cycle(ledger: SqlLedger) -> None:
@@ -281,24 +282,6 @@ def test_streaks_are_those_of_the_last_cycle(ledger: SqlLedger) -> None:
     assert ledger.last_cycle() == AT + HOUR
     ledger.remember(AT + HOUR, {})
     assert ledger.streaks() == {}
-
-
-def sample(client: str, at: datetime, sessions: int = 700) -> UsageSample:
-    return UsageSample(ClientId(client), at, sessions, 690, 0.97, None, 10**12)
-
-
-def test_usage_is_kept_for_explain_and_old_usage_goes(ledger: SqlLedger) -> None:
-    for hours in (0, 1, 1, 80):
-        at = AT + hours * HOUR
-        ledger.note_usage(at, [sample("mac:1", at)])
-    assert ledger.usage(ClientId("mac:1")) == (sample("mac:1", AT + 80 * HOUR),)
-    assert USAGE_KEPT < 79 * HOUR
-
-
-def test_only_the_heaviest_clients_have_a_usage_history(ledger: SqlLedger) -> None:
-    ledger.note_usage(AT, [sample(f"mac:{n}", AT, sessions=n) for n in range(USAGE_ROWS_PER_POLL + 1)])
-    assert ledger.usage(ClientId("mac:0")) == ()
-    assert ledger.usage(ClientId("mac:1")) == (sample("mac:1", AT, sessions=1),)
 
 
 def test_a_pause_says_why_and_by_whom(ledger: SqlLedger) -> None:
@@ -389,8 +372,19 @@ def test_a_ledger_of_version_1_is_brought_up_to_date_and_keeps_what_it_has(path:
     version_1(path)
     old = SqlLedger(path)
     assert [verdict.id for verdict in old.standing()] == ["v1"]
-    old.note_usage(AT, [sample("mac:1", AT)])
-    assert old.usage(ClientId("mac:1")) == (sample("mac:1", AT),)
+    old.close()
+    SqlLedger(path).close()
+
+
+def test_a_ledger_of_version_2_keeps_who_used_how_much(path: Path) -> None:
+    version_1(path)
+    with sqlite3.connect(path) as raw:
+        raw.executescript((Path(__file__).parent / "ledger_v2.sql").read_text())
+    raw.close()
+    old = SqlLedger(path)
+    ((start, end, used),) = Archive(old.store).spans_of(ClientId("mac:02:00:00:00:00:07"), AT, AT + HOUR)
+    assert (start, end) == (AT, AT)
+    assert (used.sessions, used.remotes, used.factor, used.octets) == (700, 690, 0.97, 0)
     old.close()
     SqlLedger(path).close()
 

@@ -20,9 +20,10 @@ from switchguard.core.model import (
     Safeguards,
     Sentence,
     SessionCap,
+    SharedLink,
     Zone,
 )
-from switchguard.edge.settings import Poll, SharedLink, Site, load_site, missing_credentials, settings_reference
+from switchguard.edge.settings import Poll, Site, load_site, machine_zone, missing_credentials, settings_reference
 from switchguard.errors import NotConfigured, SiteError
 from switchguard.ports import Secret
 
@@ -139,13 +140,14 @@ def test_a_policy_becomes_values_of_the_core(directory: Path) -> None:
             Exemption("site alice", "pays for it", user="alice"),
         ),
         safeguards=Safeguards(new_per_cycle=4, share_of_clients=0.125, max_age_s=120),
+        zone=machine_zone(),
+        link=SharedLink("gw1", "wan0", 200_000_000, 200_000_000),
     )
 
 
-def test_periods_link_and_ledger_come_with_defaults(directory: Path) -> None:
+def test_periods_and_ledger_come_with_defaults(directory: Path) -> None:
     site = load_site(directory)
     assert site.poll == Poll(timedelta(seconds=10), timedelta(seconds=30), timedelta(minutes=5), timedelta(seconds=60))
-    assert site.link == SharedLink("gw1", "wan0", 200_000_000)
     assert site.ledger == str(directory / "state/switchguard.db")
 
 
@@ -153,7 +155,7 @@ def test_an_empty_policy_observes(directory: Path) -> None:
     (directory / "switchguard.yaml").write_text("# nothing yet\n")
     (directory / "hosts.yaml").write_text("gw1: {platform: linux, data: {switchguard: {role: gateway}}}\n")
     site = load_site(directory)
-    assert site.policy == Policy()
+    assert site.policy == Policy(zone=machine_zone())
     assert site.devices == (Device("gw1", "linux", Role.GATEWAY),)
 
 
@@ -346,7 +348,7 @@ def test_a_password_for_a_connection_that_we_do_not_use_is_refused(directory: Pa
         ("above: 0.8", "above: 80", "switchguard.yaml:16: rules.swarm.above: input should be less than or equal to 1"),
         ("lasts: 2h", "lasts: 3d", "switchguard.yaml:17: rules.swarm.penalty: at_most is shorter than lasts"),
         ("block: mac", "block: port", "rules.swarm.penalty.block: input should be 'mac' or 'address', not 'port'"),
-        ("block: mac,", "", "rules.swarm.penalty: a penalty is exactly one of block, cap and limit"),
+        ("block: mac,", "", "rules.swarm.penalty: a penalty is exactly one of notify, cap,"),
         ("escalate: 2x", "escalate: 2", "rules.swarm.penalty.escalate: '2' has no unit; write a factor like 1.5x"),
         ("share_of_clients: 12.5%", "share_of_clients: 0.125", "safeguards.share_of_clients: '0.125' has no unit"),
         ("safeguards: {", "safeguards: [", "switchguard.yaml:20: no YAML"),
@@ -366,8 +368,8 @@ def test_an_unknown_kind_of_rule_lists_those_there_are(directory: Path) -> None:
         "rules:\n  swarm: {kind: naughty_facter, above: 0.8, penalty: {block: mac}}\n"
     )
     said = complaint(directory)
-    assert said.startswith("switchguard.yaml:2: rule 'swarm': no kind of rule called 'naughty_facter'; did you mean")
-    assert "There are: naughty_factor" in said
+    assert said.startswith("switchguard.yaml:2: rules.swarm: no kind of rule called 'naughty_facter'; did you mean")
+    assert "There are: connections, everyone, nat_pressure, naughty_factor" in said
 
 
 def test_all_mistakes_of_a_file_are_told_at_once(directory: Path, edit: Edit) -> None:
@@ -452,9 +454,9 @@ def test_the_reference_has_every_key_with_default_and_unit() -> None:
         "| `mode` | `observe` | `observe` or `enforce` |",
         "| `zones.<name>.networks` | required | list of (network: 10.10.0.0/16) |",
         "| `exempt[].why` | required | text |",
-        "| `rules.<name>.penalty.limit` | – | rate: 64kbps, 20Mbps, 1Gbps |",
-        "| `rules.<name>.penalty.escalate` | `1x` | factor: 1.5x, 2x |",
-        "| `rules.<name>.penalty.lasts` | `2h` | duration, or `forever` |",
+        "| `rules.<name>.penalty[].limit` | – | rate: 64kbps, 20Mbps, 1Gbps |",
+        "| `rules.<name>.penalty[].escalate` | `1x` | factor: 1.5x, 2x |",
+        "| `rules.<name>.penalty[].lasts` | `2h` | duration, or `forever` |",
         "| `safeguards.share_of_clients` | `5%` | share: 5%, 12.5% |",
         "| `inventory.options` | – | mapping |",
         "| `snmp.port` | `161` | whole number |",

@@ -2,8 +2,10 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from desk import Desk, own_site
 
 from switchguard.lab.control import Lab
 
@@ -23,3 +25,9 @@ def lab(running_lab: Lab) -> Iterator[Lab]:
     running_lab.greet()
     yield running_lab
     running_lab.quiet()
+
+
+@pytest.fixture
+def desk(lab: Lab, tmp_path: Path) -> Desk:
+    """A site of one's own in such a lab."""
+    return own_site(lab, tmp_path / "site")

@@ -1,7 +1,7 @@
 """What a rule says, as a Finding: about a client, or about something that is no client."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from switchguard.core.evidence import Evidence
 from switchguard.core.model import (
@@ -48,11 +48,22 @@ def about(
     )
 
 
-def alarm(subject: str, evidence: Evidence, rule: Rule, value: float, because: str, unit: Unit = "") -> Finding:
-    """Something that people should know and that is no client's fault: told, not punished, whatever the penalty is."""
+def alarm(
+    subject: str, evidence: Evidence, rule: Rule, value: float, because: str, unit: Unit = "", *, again: timedelta
+) -> Finding:
+    """Something that people should know and that is no client's fault: told, not punished, whatever the penalty is,
+    and told again after a while if it goes on."""
     client = ClientId(subject)
     return Finding(
-        client, rule.name, value, rule.above, because, evidence.streak(rule, client) + 1, unit=unit, penalty=Notify()
+        client,
+        rule.name,
+        value,
+        rule.above,
+        because,
+        evidence.streak(rule, client) + 1,
+        unit=unit,
+        penalty=Notify(),
+        until=evidence.now + again,
     )
 
 

@@ -38,9 +38,11 @@ def holds(evidence: Evidence, rule: Rule, client: Client) -> bool:
     """The client is under a penalty of this very rule.
 
     A rule that looks back does not judge it then: what it did before the penalty must not count again at its end.
+    Probation is after that end.
     """
     return any(
         verdict.rule == rule.name
+        and not verdict.probation
         and (verdict.client == client.identity or not set(verdict.macs).isdisjoint(client.macs))
         for verdict in evidence.standing
     )

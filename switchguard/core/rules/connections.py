@@ -1,11 +1,13 @@
-"""Sources that open too many connections, too fast or around the clock, alone or as a subnet (seeds N1-N9).
+"""Sources that open too many connections, too fast or around the clock, alone or as a subnet.
 
 Three ways to be found, in this order:
-  burst     more than `burst` connections within `burst_within`: caught between two runs already, whatever comes after
-  count     more than `above` connections within `window`, by a source that is steady: its connections stretch over
-            `steady_for` at least, and it took no break longer than `breaks`. Real humans take breaks
-  subnet    the same two tests on all sources of a subnet together, where at least `subnet_sources` took part: abusers
-            hop. A wider subnet counts only what no narrower one explains, and needs as many narrower ones to take part
+
+    burst     more than `burst` connections within `burst_within`: caught between two runs, whatever comes after
+    count     more than `above` connections within `window`, by a source that is steady: its connections stretch
+              over `steady_for` at least, and it took no break longer than `breaks`. Real humans take breaks
+    subnet    the same two tests on all sources of a subnet together, where at least `subnet_sources` took part:
+              abusers hop. A wider subnet counts only what no narrower one explains, and needs as many narrower
+              ones to take part
 
 The sources come from a firewall's log by its name, or from the translation tables (`nat`: these are clients, and no
 subnet of them is ever meant). What came before the end of the source's last penalty of this rule does not count again.
@@ -16,7 +18,6 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Literal
 
-from switchguard.core.attribute import name_of_address
 from switchguard.core.evidence import NAT, Connections, Evidence
 from switchguard.core.explain import duration
 from switchguard.core.keys import About, Threshold, key, params_of
@@ -126,7 +127,7 @@ def _clients(evidence: Evidence, rule: Rule, sources: Sources) -> Iterator[tuple
 
 
 def _outsider(address: Address) -> Client:
-    return Client(ClientId(name_of_address(address)), (), (address,), None, None, "it is not one of our clients")
+    return Client(ClientId(f"address:{address}"), (), (address,), None, None, "it is not one of our clients")
 
 
 def _since_release(

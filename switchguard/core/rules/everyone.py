@@ -1,4 +1,4 @@
-"""A rate limit or a session cap for each and every client of a zone (seeds T11, T13).
+"""A rate limit or a session cap for each and every client of a zone.
 
 Nobody's fault, so the brakes against a mass of new penalties do not count it; exemptions and infrastructure do.
 """

@@ -1,4 +1,4 @@
-"""A translation table that is nearly full, or soon will be: told before the first connection is refused (seeds T3).
+"""A translation table that is nearly full, or soon will be: told before the first connection is refused.
 
 The ceiling is what the device says that it holds; for a public address of its own it is at most what the address has
 ports for. The trend is the median of the slopes between all pairs of recent sizes (Theil-Sen), so that a single swarm's
@@ -37,6 +37,7 @@ class Params(RuleParams):
         PORTS,
         at_least=1,
     )
+    tell_again: timedelta = key("an alarm that goes on is told again after this long", timedelta(hours=1))
     blame_above: float | None = key(
         "while the table is under pressure, clients with a naughty factor above this get the penalty; "
         "without it, there is only the alarm",
@@ -50,7 +51,7 @@ ABOUT = About(
     "a translation table near its ceiling: an alarm, and penalties only with `blame_above`",
     Params,
     Threshold("above", "share", "how full the table may be, as a share of its ceiling", 0.8),
-    sentence=Sentence(Notify(), timedelta(hours=1)),
+    sentence=Sentence(Notify()),
 )
 
 
@@ -73,7 +74,10 @@ def judge(evidence: Evidence, rule: Rule) -> tuple[Finding, ...]:
         for table in evidence.tables
         if (found := pressure(table, params)) and _is_high(found, rule, params)
     ]
-    alarms = [alarm(_name(table), evidence, rule, it.share, _because(it), "share") for table, it in pressed]
+    alarms = [
+        alarm(_name(table), evidence, rule, it.share, _because(it), "share", again=params.tell_again)
+        for table, it in pressed
+    ]
     return (*alarms, *_blamed({table.device for table, _ in pressed}, evidence, rule, params))
 
 
@@ -111,11 +115,12 @@ def _trend(table: TableHistory, over: timedelta) -> float | None:
     recent = [size for size in table.sizes if size.at >= now - over]
     if len(recent) < FEWEST_SIZES:
         return None
-    return median(
+    slopes = [
         (later.entries - earlier.entries) / minutes
         for earlier, later in combinations(recent, 2)
         if (minutes := (later.at - earlier.at) / timedelta(minutes=1)) > 0
-    )
+    ]
+    return median(slopes) if slopes else None
 
 
 def _is_high(found: Pressure, rule: Rule, params: Params) -> bool:

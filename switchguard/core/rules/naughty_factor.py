@@ -66,6 +66,8 @@ class Factor:
     because: str
     certainty: float
     sort: Sort
+    clauses: tuple[str, ...] = ()
+    """`because` in pieces."""
 
 
 def judge(evidence: Evidence, rule: Rule) -> tuple[Finding, ...]:
@@ -83,7 +85,10 @@ def factor(usage: NatUsage) -> Factor:
     parts = _parts(usage)
     value = prod(parts.values())
     sort = _sort(usage, value)
-    return Factor(value, parts, ", ".join(_clauses(usage)) + _NAMED[sort], _certainty(usage), sort)
+    clauses = tuple(_clauses(usage))
+    named = _NAMED[sort]
+    pieces = (*clauses, named.removeprefix(": ")) if named else clauses
+    return Factor(value, parts, ", ".join(clauses) + named, _certainty(usage), sort, pieces)
 
 
 def _parts(usage: NatUsage) -> dict[str, float]:

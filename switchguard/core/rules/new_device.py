@@ -1,4 +1,4 @@
-"""A MAC that was never seen before starts on a slow tier and climbs while it behaves (seeds T12).
+"""A MAC that was never seen before starts on a slow tier and climbs while it behaves.
 
 Whoever fakes a new MAC starts from zero each time. A penalty of another rule sends a climber back to the first tier: it
 climbs again from the end of that penalty. Registered devices need not climb, unless the rule says so, and neither do
@@ -43,7 +43,7 @@ SLOW_START = (Tier(limit=1_000_000), Tier(limit=5_000_000, lasts=timedelta(hours
 
 @dataclass(frozen=True, slots=True)
 class Params(RuleParams):
-    tiers: tuple[Tier, ...] = key("the steps, slowest first", SLOW_START)
+    tiers: tuple[Tier, ...] = key("the steps, slowest first; by default 1Mbps for 30m, then 5Mbps for 2h", SLOW_START)
     registered_too: bool = key("devices that are registered to a person climb as well", False)
     known_before: datetime | None = key("devices first seen before this moment are not new", None)
 
@@ -86,7 +86,7 @@ def _climbs_since(client: Client, evidence: Evidence, rule: Rule, params: Params
     first = max(evidence.first_seen[mac] for mac in client.macs)
     if params.known_before is not None and first < params.known_before:
         return None
-    return max(first, *_setbacks(client, evidence, rule))
+    return max((first, *_setbacks(client, evidence, rule)))
 
 
 def _setbacks(client: Client, evidence: Evidence, rule: Rule) -> Iterator[datetime]:

@@ -1,4 +1,4 @@
-"""So many octets per hour, day, week or month, for each client or each person (seeds P3, P4, P9, T10).
+"""So many octets per hour, day, week or month, for each client or each person.
 
 What counts is what moved since the window began, or since the last penalty of this rule ended, whichever is later:
 nobody pays twice for the same download. A person's usage is that of everything registered to the person; each of the
@@ -36,6 +36,10 @@ class Params(RuleParams):
     )
     estimates: bool = key("count traffic that could only be estimated", False)
     until_window_ends: bool = key("the penalty ends with the window, whatever `lasts` says", False)
+
+    @property
+    def needs(self) -> tuple[Literal["registry"], ...]:
+        return ("registry",) if self.for_each == "person" else ()
 
     def window(self, now: datetime) -> Window:
         return Calendar(self.time_zone, self.starts, self.week_starts, self.month_starts).window(now, self.per)
@@ -93,17 +97,16 @@ def _judge(
     client: Client, accounts: Sequence[ClientId], window: Window, evidence: Evidence, rule: Rule, params: Params
 ) -> Finding | None:
     released = (it for account in accounts if (it := evidence.released(rule, account)) is not None)
-    since = max(window.start, *released)
-    spans = [
-        span
+    since = max((window.start, *released))
+    counted = {
+        account: [it for it in traffic_since(spans, since) if params.estimates or not it.estimate]
         for account in accounts
-        for span in traffic_since(evidence.traffic.get(account, ()), since)
-        if params.estimates or not span.estimate
-    ]
-    used = _octets(spans, params)
+        if (spans := evidence.traffic.get(account))
+    }
+    used = sum(_octets(spans, params) for spans in counted.values())
     if used <= rule.above:
         return None
-    because = _because(used, since, len(accounts), any(span.estimate for span in spans), rule, params)
+    because = _because(used, since, counted, rule, params)
     until = window.end if params.until_window_ends else None
     return about(client, evidence, rule, used, because, "octets", until=until)
 
@@ -113,9 +116,11 @@ def _octets(spans: Iterable[Traffic], params: Params) -> int:
     return sum(span.octets_in * came + span.octets_out * went for span in spans)
 
 
-def _because(used: int, since: datetime, accounts: int, estimated: bool, rule: Rule, params: Params) -> str:
-    roughly = "about " if estimated else ""
-    together = f" by {accounts} devices of one person" if accounts > 1 else ""
+def _because(
+    used: int, since: datetime, counted: Mapping[ClientId, Sequence[Traffic]], rule: Rule, params: Params
+) -> str:
+    roughly = "about " if any(span.estimate for spans in counted.values() for span in spans) else ""
+    together = f" by {len(counted)} devices of one person" if len(counted) > 1 else ""
     return (
         f"{roughly}{volume(used)} {_WAYS[params.direction]}{together} "
         f"since {moment(since.astimezone(params.time_zone))}, of {volume(rule.above)} a {params.per}"

@@ -1,4 +1,4 @@
-"""Only devices that are registered to a person; the others get the rule's penalty: a tier, or nothing (seeds T10).
+"""Only devices that are registered to a person; the others get the rule's penalty: a tier, or nothing.
 
 Without a registry, or with an empty one, nobody is judged: a list that cannot be read must not shut out everybody.
 A client without a MAC cannot be looked up and is left to other rules.
@@ -6,6 +6,7 @@ A client without a MAC cannot be looked up and is left to other rules.
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal
 
 from switchguard.core.evidence import Evidence, age
 from switchguard.core.explain import duration
@@ -20,6 +21,10 @@ KIND = "registered_only"
 @dataclass(frozen=True, slots=True)
 class Params(RuleParams):
     grace: timedelta = key("how long after it was first seen a device may still be registered", timedelta(minutes=15))
+
+    @property
+    def needs(self) -> tuple[Literal["registry"]]:
+        return ("registry",)
 
 
 ABOUT = About("clients none of whose MACs is registered to a person", Params)

@@ -1,4 +1,4 @@
-"""Who takes a large part of the shared link while it is crowded (seeds P1, T17).
+"""Who takes a large part of the shared link while it is crowded.
 
 Each direction is judged on its own: an upload is no crime while the download is what is crowded. Somebody alone on
 an empty link may have all of it. A client over the threshold stays counted until it is under the green one: in between
@@ -32,6 +32,14 @@ class Params(RuleParams):
     direction: Direction = key("`in` is towards the clients; `both`: each on its own", "both")
     over: timedelta = key("the client's mean rate is taken over this long", timedelta(minutes=5))
     estimates: bool = key("count traffic that could only be estimated", False)
+
+    def fits(self, above: float) -> None:
+        if self.below > above:
+            raise ValueError("below is more than above")
+
+    @property
+    def needs(self) -> tuple[Literal["link"]]:
+        return ("link",)
 
     def __post_init__(self) -> None:
         if self.over <= timedelta(0):

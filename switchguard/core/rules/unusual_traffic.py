@@ -1,4 +1,4 @@
-"""An interface whose traffic is not what it always is at this hour of the week: an incident, told at once (W1, W2).
+"""An interface whose traffic is not what it always is at this hour of the week: an incident, told at once.
 
     score = |now - median| / spread        of each direction, the larger one counts
 
@@ -40,6 +40,7 @@ Way = Literal["in", "out"]
 class Params(RuleParams):
     history: timedelta = key("how much history there must be before the rule says anything", timedelta(weeks=2))
     at_least: Bps = key("a difference smaller than this is none", 1_000_000, at_least=1)
+    tell_again: timedelta = key("an alarm that goes on is told again after this long", timedelta(hours=6))
     drops_too: bool = key("unusually little traffic is an alarm as well", True)
     time_zone: tzinfo = key("whose clock tells the hour of the week; without it, the site's", UTC)
 
@@ -48,8 +49,8 @@ ABOUT = About(
     "interfaces whose traffic is unusual for the hour of the week: an alarm, never a penalty",
     Params,
     Threshold("above", "number", "how many times the usual spread the difference must be", 6.0),
-    sentence=Sentence(Notify(), timedelta(hours=6)),
-    penalties=("notify",),
+    sentence=Sentence(Notify()),
+    penalties=(),
 )
 
 
@@ -72,7 +73,7 @@ def judge(evidence: Evidence, rule: Rule) -> tuple[Finding, ...]:
         if not _too_young(interface, evidence, params)
     )
     return tuple(
-        alarm(_name(interface), evidence, rule, abs(swing.score), _because(swing, evidence))
+        alarm(_name(interface), evidence, rule, abs(swing.score), _because(swing, evidence), again=params.tell_again)
         for interface, swing in worst
         if swing is not None
     )

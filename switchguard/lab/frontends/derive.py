@@ -15,6 +15,7 @@ from switchguard.core.model import Mac
 from switchguard.lab.frontends.config import Node, Tree
 from switchguard.lab.plane import MacInVlan, PlaneState, PortRow
 
+_IN_VLAN = "switchport access vlan"
 _UNITS = {"bps": 1, "kbps": 1_000, "mbps": 1_000_000}
 
 
@@ -25,6 +26,7 @@ def derive_ios(running: Tree, ports: Sequence[PortRow]) -> PlaneState:
         down=frozenset(name for name, lines in configured.items() if "shutdown" in lines),
         rates=dict(_policed(running, configured, "service-policy input", "policy-map {}", _ios_rate)),
         shapes=dict(_policed(running, configured, "service-policy output", "policy-map {}", _ios_rate)),
+        moved=_moved(configured, ports),
     )
 
 
@@ -43,6 +45,7 @@ def derive_eos(running: Tree, ports: Sequence[PortRow]) -> PlaneState:
             for name, lines in configured.items()
             if "shape rate" in lines
         },
+        moved=_moved(configured, ports),
     )
 
 
@@ -50,6 +53,14 @@ def _configured(running: Tree, ports: Sequence[PortRow]) -> Mapping[str, Tree]:
     """Kernel name of each port -> the lines of its interface section."""
     sections = ((port.name, running.get(f"interface {port.long}")) for port in ports)
     return {name: section.children for name, section in sections if section}
+
+
+def _moved(configured: Mapping[str, Tree], ports: Sequence[PortRow]) -> Mapping[str, int]:
+    """Access ports that are said to be in another VLAN than the one they are built for."""
+    built = {port.name: port.access_vlan for port in ports if port.access_vlan is not None}
+    said = {name: lines[_IN_VLAN] for name, lines in configured.items() if _IN_VLAN in lines}
+    vlans = {name: int(line.arguments[0]) for name, line in said.items() if name in built}
+    return {name: vlan for name, vlan in vlans.items() if vlan != built[name]}
 
 
 def _drops(running: Tree) -> frozenset[MacInVlan]:

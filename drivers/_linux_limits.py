@@ -1,0 +1,168 @@
+"""What a Linux gateway enforces, and how it gets there: our nftables table for everything, tc for limits where it can.
+
+A limit is shaped (`_tc_shaping`) where the site names the LAN interfaces and nothing of somebody else's is in the way,
+else policed by the table (`_nft_table`); both read back alike. Which of the two, and why not the better one, is told in
+the diff. A kernel without ifb, HTB, u32 or mirred shows only when it is asked to shape: what it took of the commands is
+taken back, and the limit is policed.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from switchguard.core.model import Address, Change, Diff, Enforced, Penalty, RateLimit, Slot
+from switchguard.errors import CommandRefused
+from switchguard.ports import Session
+
+from . import _nft_table, _tc_shaping
+from ._lines import json_of
+from ._tc_shaping import Shaping
+
+LIST = f"nft -j list table {_nft_table.TABLE}"
+CHECK, APPLY = "nft -c -f -", "nft -f -"
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    listed: Mapping[Slot, Penalty]
+    """By nftables."""
+    shaping: Shaping
+
+    def everything(self, device: str) -> Enforced:
+        shaped = {_slot(device, address): limit for address, limit in self.shaping.limits().items()}
+        return {**self.listed, **shaped}
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """What is not yet true, split by who does it. `remarks`: why a limit is not shaped."""
+
+    table: tuple[Change, ...] = ()
+    going: tuple[Address, ...] = ()
+    coming: Mapping[Address, RateLimit] | None = None
+    remarks: tuple[str, ...] = ()
+
+
+def enforced(session: Session) -> Enforced:
+    """Our own table's contents and our own classes; nothing if there are none."""
+    return _standing(session).everything(session.device.name)
+
+
+def preview(session: Session, changes: Sequence[Change]) -> Diff:
+    """Computed from what stands; `nft -c` has checked that the kernel would take the script."""
+    stands = _standing(session, hooks=_limits(changes))
+    due = _due(session.device.name, stands, changes, stands.shaping.obstacle)
+    if due.table:
+        session.feed(CHECK, _text(due.table))
+    return _diff(due, stands.shaping)
+
+
+def push(session: Session, changes: Sequence[Change]) -> Diff:
+    """The table in one transaction, all of it or nothing; before it the classes, and what is policed instead of them
+    if they cannot be."""
+    stands = _standing(session, hooks=_limits(changes))
+    due = _due(session.device.name, stands, changes, stands.shaping.obstacle)
+    if due.going or due.coming:
+        try:
+            _tc_shaping.work(stands.shaping, due.going, due.coming or {}).do(session)
+        except CommandRefused as error:
+            if not due.coming:
+                raise
+            _tc_shaping.work(_tc_shaping.read(session), tuple(due.coming), {}).do(session)
+            stands = _standing(session)
+            due = _due(session.device.name, stands, changes, f"the kernel refused: {error.answer.strip()}")
+    if due.table:
+        session.feed(APPLY, _text(due.table))
+    return _diff(due, stands.shaping)
+
+
+def _limits(changes: Sequence[Change]) -> bool:
+    return any(isinstance(change.after, RateLimit) for change in changes)
+
+
+def _standing(session: Session, hooks: bool = False) -> _Standing:
+    return _Standing(_listed(session), _tc_shaping.read(session, hooks))
+
+
+def _listed(session: Session) -> Mapping[Slot, Penalty]:
+    try:
+        listing = session.ask(LIST)
+    except CommandRefused as error:
+        if "No such file or directory" in error.answer:
+            return {}
+        raise
+    return _nft_table.standing(session.device.name, json_of(session, listing))
+
+
+# --- what is due -----------------------------------------------------------------------------------------------------
+
+
+def _due(device: str, stands: _Standing, changes: Sequence[Change], obstacle: str) -> _Due:
+    shaping = replace(stands.shaping, obstacle=obstacle)
+    now, shaped = stands.everything(device), shaping.limits()
+    needed = [change for change in changes if now.get(change.slot) != change.after]
+    reasons = {change.slot: _why_policed(shaping, change.after) for change in needed}
+    to_shape = {
+        change.slot.address: change.after
+        for change in needed
+        if isinstance(change.after, RateLimit) and change.slot.address is not None and not reasons[change.slot]
+    }
+    in_table = (
+        replace(
+            change,
+            before=stands.listed.get(change.slot),
+            after=None if _limited(change) in to_shape else change.after,
+        )
+        for change in needed
+    )
+    gone = (address for change in needed if (address := _limited(change)) in shaped and address not in to_shape)
+    return _Due(
+        tuple(change for change in in_table if change.before != change.after),
+        tuple(address for address in gone if address is not None),
+        to_shape,
+        tuple(sorted({f"policed, not shaped: {why}" for why in reasons.values() if why})),
+    )
+
+
+def _limited(change: Change) -> Address | None:
+    """Whose limit it is, or None for other penalties."""
+    return change.slot.address if change.slot.kind == RateLimit.kind else None
+
+
+def _why_policed(shaping: Shaping, after: Penalty | None) -> str:
+    return _tc_shaping.why_not(shaping, after) if isinstance(after, RateLimit) else ""
+
+
+def _slot(device: str, address: Address) -> Slot:
+    return Slot(device, RateLimit.kind, address=address)
+
+
+# --- for people ------------------------------------------------------------------------------------------------------
+
+
+def _text(changes: Sequence[Change]) -> str:
+    return "".join(f"{line}\n" for line in _nft_table.script(changes))
+
+
+def _diff(due: _Due, before: Shaping) -> Diff:
+    """Elements and classes that go and come; what they need around them is the same on every gateway."""
+    shaped = before.limits()
+    lines = [
+        *(line for change in due.table for line in _signed(change)),
+        *(f"- tc {_class(address, shaped[address])}" for address in due.going),
+    ]
+    for address, limit in (due.coming or {}).items():
+        lines += [f"- tc {_class(address, shaped[address])}"] if address in shaped else []
+        lines.append(f"+ tc {_class(address, limit)}")
+    return Diff("".join(f"{line}\n" for line in (*lines, *(f"# {it}" for it in due.remarks))), "computed")
+
+
+def _class(address: Address, limit: RateLimit) -> str:
+    box = "" if limit.within is None else f" within {limit.within}bit"
+    return f"{_tc_shaping.DOWN}, {_tc_shaping.UP} htb ceil {limit.bits_per_second}bit{box} {{ {address} }}"
+
+
+def _signed(change: Change) -> Iterator[str]:
+    for sign, penalty in (("-", change.before), ("+", change.after)):
+        if penalty is not None:
+            place = _nft_table.place_of(change.slot, penalty)
+            yield f"{sign} {_nft_table.TABLE} {place.set_name} {{ {place.element} }}"

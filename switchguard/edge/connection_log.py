@@ -1,0 +1,212 @@
+"""A firewall's log, tailed: how many connections each source opened in which minute, every line once.
+
+    Nov 20 09:12:42 gw kernel: [12.3] Incoming netperf IN=eth0 OUT= SRC=192.0.2.7 DST=198.51.100.1 PROTO=TCP DPT=12865
+    2026-11-20T09:12:42.123456+01:00 gw kernel: ...
+
+Where reading stopped is known by how the file began and how far it was read, not by its name or inode: so a log that
+was renamed, compressed, or copied and truncated is recognised, its rest is read, and then whatever came after it. The
+old time stamps tell neither year nor zone: the year is the one that makes them not later than the file, the zone is
+given. Lines without `match` are somebody else's. Those with it that make no sense are counted, and the first is quoted.
+"""
+
+import gzip
+import hashlib
+import re
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, tzinfo
+from ipaddress import ip_address
+from pathlib import Path
+from typing import IO, cast
+
+from switchguard.core.model import Address
+
+HEAD = 512
+"""Octets at the beginning that identify a file: a few lines with their time stamps."""
+MOST_COUNTS = 20_000
+"""(source, minute) pairs that are held before they are handed on."""
+LONGEST_LINE = 16_384
+_CHUNK = 1 << 20
+_MINUTE = timedelta(minutes=1)
+
+_SOURCE = re.compile(rb"\bSRC=([0-9A-Fa-f.:]{2,45})(?=\s|$)")
+_ISO = re.compile(rb"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(?:[.,]\d+)?(Z|[+-]\d\d:?\d\d)?\s")
+_SYSLOG = re.compile(rb"(?:<\d+>)?([A-Z][a-z]{2}) ([ \d]\d) (\d\d):(\d\d):(\d\d)\s")
+_MONTHS = {name: number for number, name in enumerate(b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
+_LATE = timedelta(days=1)
+"""By how much a time stamp may be later than its file, before it must be last year's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """How far a log has been read: the file that begins like this, up to here."""
+
+    inode: int
+    head: int
+    """How many octets the digest is of."""
+    digest: str
+    offset: int
+    written: int
+    """When the file had been written to last, in seconds since 1970."""
+
+    def spelled(self) -> str:
+        return f"{self.inode} {self.head} {self.digest} {self.offset} {self.written}"
+
+    @classmethod
+    def read(cls, text: str) -> "Tail":
+        inode, head, digest, offset, written = text.split()
+        return cls(int(inode), int(head), digest, int(offset), int(written))
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What was read up to `tail`."""
+
+    counts: Mapping[tuple[Address, datetime], int]
+    """(source, minute) -> connections."""
+    tail: Tail
+    bad: int = 0
+    sample: str | None = None
+    """The first line that makes no sense."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLog:
+    """`zone` is that of time stamps that do not tell."""
+
+    name: str
+    file: Path
+    match: str
+    zone: tzinfo = UTC
+
+    def news(self, tail: Tail | None, since: datetime) -> Iterator[Batch]:
+        """Everything after `tail`, in batches of bounded size; OSError if it cannot be read.
+
+        Without a tail everything from rotated files too, as far as they were written after `since`.
+        """
+        for file, offset in self._unread(tail, since):
+            try:
+                yield from self._batches(file, offset)
+            except (EOFError, zlib.error) as error:
+                raise OSError(f"{file} is damaged: {error}") from error
+
+    def _unread(self, tail: Tail | None, since: datetime) -> list[tuple[Path, int]]:
+        files = self._files(since)
+        if tail is None:
+            return [(file, 0) for file in files]
+        for number in reversed(range(len(files))):
+            if _is_same(files[number], tail):
+                return [(files[number], tail.offset), *((file, 0) for file in files[number + 1 :])]
+        return [(file, 0) for file in files if file == self.file or file.stat().st_mtime > tail.written + 1]
+
+    def _files(self, since: datetime) -> list[Path]:
+        """Oldest first: rotated ones, then the log itself."""
+        rotated = {
+            file: file.stat().st_mtime
+            for file in self.file.parent.glob(f"{_glob_safe(self.file.name)}[.-]*")
+            if re.fullmatch(r"[.-][\d.-]+(\.gz)?", file.name.removeprefix(self.file.name))
+        }
+        recent = sorted((it for it in rotated if rotated[it] >= since.timestamp()), key=lambda it: rotated[it])
+        return [*recent, self.file]
+
+    def _batches(self, file: Path, offset: int) -> Iterator[Batch]:
+        """A line that is still being written waits, unless the file has been put away."""
+        state = file.stat()
+        found = _Found(self, written := datetime.fromtimestamp(state.st_mtime, UTC))
+        with _opened(file) as stream:
+            beginning = stream.read(HEAD)
+
+            def tail() -> Tail:
+                head = beginning[:offset]
+                return Tail(state.st_ino, len(head), hashlib.sha256(head).hexdigest(), offset, int(state.st_mtime))
+
+            _skip(stream, offset, file)
+            while line := stream.readline(LONGEST_LINE):
+                if not line.endswith(b"\n") and len(line) < LONGEST_LINE and file == self.file:
+                    break
+                offset += len(line)
+                found.add(line)
+                if len(found.counts) >= MOST_COUNTS:
+                    yield found.batch(tail())
+                    found = _Found(self, written)
+            yield found.batch(tail())
+
+    def read_line(self, line: bytes, written: datetime) -> tuple[Address, datetime] | None:
+        """Source and moment of a line that matches; None if it makes no sense."""
+        source, at = _SOURCE.search(line), self._moment(line, written)
+        if source is None or at is None:
+            return None
+        try:
+            return ip_address(source[1].decode()), at
+        except ValueError:
+            return None
+
+    def _moment(self, line: bytes, written: datetime) -> datetime | None:
+        try:
+            if iso := _ISO.match(line):
+                at = datetime.fromisoformat((iso[1] + (iso[2] or b"")).decode())
+                return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=self.zone).astimezone(UTC)
+            if old := _SYSLOG.match(line):
+                day, hour, minute, second = (int(old[number]) for number in range(2, 6))
+                year = written.astimezone(self.zone).year
+                at = datetime(year, _MONTHS[old[1]], day, hour, minute, second, tzinfo=self.zone)
+                return (at if at <= written + _LATE else at.replace(year=year - 1)).astimezone(UTC)
+        except (ValueError, KeyError):
+            return None
+        return None
+
+
+@dataclass
+class _Found:
+    """One batch while it grows."""
+
+    log: ConnectionLog
+    written: datetime
+    counts: Counter[tuple[Address, datetime]] = field(default_factory=Counter)
+    bad: int = 0
+    sample: str | None = None
+
+    def add(self, line: bytes) -> None:
+        if self.log.match.encode() not in line:
+            return
+        read = self.log.read_line(line, self.written)
+        if read is None:
+            self.bad += 1
+            self.sample = self.sample or line[:200].decode("utf-8", "replace").rstrip()
+            return
+        source, at = read
+        self.counts[source, at.replace(second=0, microsecond=0)] += 1
+
+    def batch(self, tail: Tail) -> Batch:
+        return Batch(dict(self.counts), tail, self.bad, self.sample)
+
+
+def _is_same(file: Path, tail: Tail) -> bool:
+    """An empty file begins like any other: then the inode tells."""
+    if not tail.head:
+        return file.stat().st_ino == tail.inode
+    try:
+        with _opened(file) as stream:
+            return hashlib.sha256(stream.read(tail.head)).hexdigest() == tail.digest
+    except (EOFError, zlib.error, gzip.BadGzipFile):
+        return False
+
+
+def _opened(file: Path) -> IO[bytes]:
+    return cast(IO[bytes], gzip.open(file, "rb")) if file.suffix == ".gz" else file.open("rb")
+
+
+def _skip(stream: IO[bytes], offset: int, file: Path) -> None:
+    """A compressed stream cannot go back; its beginning is read anew, in pieces."""
+    if file.suffix != ".gz":
+        stream.seek(offset)
+        return
+    stream.seek(0)
+    while offset > 0 and (piece := stream.read(min(offset, _CHUNK))):
+        offset -= len(piece)
+
+
+def _glob_safe(name: str) -> str:
+    return re.sub(r"([*?[])", r"[\1]", name)

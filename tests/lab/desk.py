@@ -1,0 +1,183 @@
+"""An operator's desk in the lab: a site of one's own, the command line as a process, and the network as it really is."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import paramiko
+import pyeapi
+import yaml
+
+from switchguard.edge.ledger import SqlLedger
+from switchguard.edge.settings import load_site
+from switchguard.lab.control import Lab
+from switchguard.lab.kernel import entered
+from switchguard.lab.topology import PASSWORD, USERNAME
+
+SWITCHGUARD = str(Path(sys.executable).with_name("switchguard"))
+INTERNET_HOST = "198.18.0.1"
+PATIENCE_S = 60.0
+"""Nothing here takes nearly as long, unless it hangs."""
+
+ON_CORE, ON_SW1, ON_SW2 = "c07", "c08", "c12"
+"""Clients by the switch that the lab's zones have them blocked on: VLAN 10 at the core, VLAN 20 at the access switch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """How a command ended and what it said."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def object(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.out)
+        return found
+
+
+@dataclass(slots=True)
+class Running:
+    """A command that goes on meanwhile."""
+
+    process: subprocess.Popen[str]
+    log: Path
+
+    def events(self) -> list[dict[str, Any]]:
+        """What the service has logged so far, a line still being written left out."""
+        return [json.loads(line) for line in self.log.read_text().split("\n")[:-1] if line.startswith("{")]
+
+    def tells(self, event: str) -> list[dict[str, Any]]:
+        return [found for found in self.events() if found["event"] == event]
+
+    def end(self, how: signal.Signals) -> int:
+        """Its status; a service that does not end within PATIENCE_S fails the test."""
+        self.process.send_signal(how)
+        status = self.process.wait(timeout=PATIENCE_S)
+        assert "Traceback" not in self.log.read_text()
+        return status
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    lab: Lab
+    site: Path
+
+    # --- the command line
+
+    def types(self, *words: str, stdin: str = "", **environment: str) -> Said:
+        """A whole command, without a terminal. Whatever goes wrong, an operator never sees a traceback."""
+        done = subprocess.run(
+            self._command(words),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+            env=os.environ | environment,
+        )
+        assert "Traceback" not in done.stdout + done.stderr, done.stderr
+        assert "defect" not in done.stderr, done.stderr
+        return Said(done.returncode, done.stdout, done.stderr)
+
+    def types_each(self, commands: Sequence[Sequence[str]], at_once: int = 3) -> list[Said]:
+        """As several operators would, at the same time."""
+        with ThreadPoolExecutor(at_once) as pool:
+            return list(pool.map(lambda words: self.types(*words), commands))
+
+    @contextmanager
+    def begins(self, *words: str) -> Iterator[Running]:
+        """A command that is killed at the latest when nobody wants it any more."""
+        log = self.site / f"{words[0]}.log"
+        with log.open("w") as paper:
+            process = subprocess.Popen(self._command(words), stdout=paper, stderr=paper, text=True)
+        try:
+            yield Running(process, log)
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+    def _command(self, words: Sequence[str]) -> list[str]:
+        return [SWITCHGUARD, "--site", str(self.site), *words]
+
+    # --- the site
+
+    def policy(self, before: str, after: str) -> None:
+        """Another word in switchguard.yaml."""
+        file = self.site / "switchguard.yaml"
+        text = file.read_text()
+        assert before in text
+        file.write_text(text.replace(before, after))
+
+    def impatient(self) -> None:
+        """A device that hangs costs seconds, not a minute."""
+        defaults = self.site / "defaults.yaml"
+        defaults.write_text(f"{defaults.read_text()}    timeout: 2s\n")
+
+    def host(self, name: str, **keys: object) -> None:
+        """Keys of a host, below `data: {switchguard: ...}`."""
+        file = self.site / "hosts.yaml"
+        hosts = yaml.safe_load(file.read_text())
+        hosts[name].setdefault("data", {}).setdefault("switchguard", {}).update(keys)
+        file.write_text(yaml.safe_dump(hosts))
+
+    # --- what is true
+
+    @property
+    def ledger(self) -> SqlLedger:
+        return SqlLedger(load_site(self.site).ledger)
+
+    def states(self) -> Mapping[str, str]:
+        """MAC -> state of its standing penalty."""
+        return {str(record.verdict.macs[0]): record.state for record in self.ledger.penalties()}
+
+    def offline(self) -> set[str]:
+        """Clients that the internet does not answer now, by their own pings."""
+        return {name for name, echoes in self.lab.ping_all(INTERNET_HOST).items() if not echoes.received}
+
+    def mac(self, client: str) -> str:
+        return self.lab.client(client).mac
+
+    def ask(self, switch: str, command: str) -> list[str]:
+        """What a switch answers to one command: EOS by eAPI, IOS by SSH, neither by way of switchguard."""
+        found = self.lab.topology.switch(switch)
+        if found.front_end == "eos":
+            node = pyeapi.connect("http", str(found.management), USERNAME, PASSWORD)
+            return str(node.enable([command], encoding="text")[0]["result"]["output"]).splitlines()
+        with paramiko.SSHClient() as client:
+            client.load_host_keys(str(self.lab.directory / "site" / "known_hosts"))
+            client.connect(str(found.management), 22, USERNAME, PASSWORD, allow_agent=False, look_for_keys=False)
+            _, answer, _ = client.exec_command(command)
+            return answer.read().decode().splitlines()
+
+    def running(self, switch: str) -> list[str]:
+        return self.ask(switch, "show running-config")
+
+    def ours(self) -> list[str]:
+        """Every line of ours on any device: static drops, access lists, policies, elements of our sets."""
+        words = ("mac address-table static ", "SWITCHGUARD", " deny ")
+        lines = [line for switch in self.lab.topology.switches for line in self.running(switch.name)]
+        return [*(line for line in lines if any(word in line for word in words)), *self.elements()]
+
+    def elements(self) -> list[str]:
+        """Of the sets in the gateway's packet filter."""
+        with entered(self.lab.topology.gateway.name):
+            found = subprocess.run(["nft", "list", "ruleset"], capture_output=True, text=True, check=True).stdout
+        return [line.strip() for line in found.splitlines() if "elements" in line]
+
+
+def own_site(lab: Lab, directory: Path) -> Desk:
+    """A copy of the lab's site, with a ledger of its own."""
+    shutil.copytree(lab.directory / "site", directory, ignore=shutil.ignore_patterns("state"))
+    return Desk(lab, directory)

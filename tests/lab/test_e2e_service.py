@@ -1,0 +1,141 @@
+"""`switchguard run` is stopped, killed, reloaded and interrupted at bad moments, and the network is as it should be."""
+
+import random
+import signal
+import time
+
+import pytest
+from desk import ON_CORE, ON_SW1, PATIENCE_S, Desk, Running
+
+from switchguard.lab.control import Lab
+
+pytestmark = pytest.mark.lab
+
+
+def wish(lab: Lab, desk: Desk, client: str, switch: str, *words: str) -> None:
+    """A block that is on record and nowhere else: the switch refused it."""
+    lab.fault(switch, "refuse-commit")
+    assert desk.types("block", "mac", desk.mac(client), "--yes", *words).status == 1
+    lab.fault(switch, "none")
+
+
+def passes(service: Running, desk: Desk) -> str:
+    """When the service made its last pass, as `status` tells it; "" before the first."""
+    last = desk.ledger.status()
+    return str(last["at"]) if last and last["pid"] == service.process.pid else ""
+
+
+def in_state(desk: Desk, state: str) -> bool:
+    return any(held.state == state for held in desk.ledger.held())
+
+
+# --- killed ----------------------------------------------------------------------------------------------------------
+
+
+def test_killed_in_the_middle_of_a_block_it_finishes_the_block_next_time(lab: Lab, desk: Desk) -> None:
+    wish(lab, desk, ON_CORE, "core")
+    lab.fault("core", "hang")
+    with desk.begins("run") as service:
+        lab.wait_for(lambda: in_state(desk, "planned"), "a push in progress", PATIENCE_S)
+        assert service.end(signal.SIGKILL) == -signal.SIGKILL
+    assert desk.offline() == set()
+    lab.fault("core", "none")
+    with desk.begins("run"):
+        lab.wait_for(lambda: desk.offline() == {ON_CORE}, "the block", PATIENCE_S)
+        lab.wait_for(lambda: desk.states() == {desk.mac(ON_CORE): "verified"}, "the block on record", PATIENCE_S)
+
+
+def test_killed_in_the_middle_of_a_release_it_finishes_the_release_next_time(lab: Lab, desk: Desk) -> None:
+    assert desk.types("block", "mac", desk.mac(ON_CORE), "--yes", "--for", "3s").status == 0
+    lab.fault("core", "hang")
+    with desk.begins("run") as service:
+        lab.wait_for(lambda: in_state(desk, "releasing"), "a release in progress", PATIENCE_S)
+        assert service.end(signal.SIGKILL) == -signal.SIGKILL
+    assert (desk.offline(), desk.states()) == ({ON_CORE}, {})
+    lab.fault("core", "none")
+    with desk.begins("run"):
+        lab.wait_for(lambda: desk.offline() == set(), "the release", PATIENCE_S)
+        lab.wait_for(lambda: desk.ledger.held() == (), "the release on record", PATIENCE_S)
+
+
+def test_killed_at_any_moment_it_neither_orphans_a_block_nor_loses_a_release(lab: Lab, desk: Desk) -> None:
+    """Blocks of a second or two come and go on both switches while the service dies again and again."""
+    desk.policy("lasts: 2h, escalate: 2x, at_most: 2d", "lasts: 2s")
+    desk.policy("for_polls: 2", "for_polls: 1")
+    moments = random.Random(4)
+    lab.swarm(ON_CORE, seconds=90, rate=600)
+    lab.swarm(ON_SW1, seconds=90, rate=600)
+    for _ in range(5):
+        with desk.begins("run") as service:
+            lab.wait_for(lambda: bool(service.tells("started")), "the service", PATIENCE_S)
+            time.sleep(moments.uniform(0.5, 4.0))  # the moment is what is tried out here
+            service.end(signal.SIGKILL)
+    lab.quiet()
+    assert {event.what for event in desk.ledger.history()} >= {"sentenced", "verified", "ended"}
+    with desk.begins("run"):
+        lab.wait_for(lambda: not desk.ledger.penalties() and not desk.ledger.held(), "the end of it all", PATIENCE_S)
+        lab.wait_for(lambda: desk.offline() == set(), "everybody back", PATIENCE_S)
+    assert desk.ours() == []
+
+
+# --- stopped ---------------------------------------------------------------------------------------------------------
+
+
+def test_it_stops_when_asked_to(lab: Lab, desk: Desk) -> None:
+    with desk.begins("run") as service:
+        lab.wait_for(lambda: bool(passes(service, desk)), "a first pass", PATIENCE_S)
+        assert desk.types("status", "--json").object["running"] is True
+        assert service.end(signal.SIGTERM) == 0
+        assert [event["unfinished_pass"] for event in service.tells("stopped")] == [False]
+    assert desk.types("status", "--json").object["running"] is False
+
+
+def test_it_stops_although_a_switch_hangs_and_a_reload_is_wanted(lab: Lab, desk: Desk) -> None:
+    """With the default time-outs that switch would be waited for longer than this test waits."""
+    wish(lab, desk, ON_CORE, "core")
+    lab.fault("core", "hang")
+    with desk.begins("run") as service:
+        lab.wait_for(lambda: in_state(desk, "planned"), "a push in progress", PATIENCE_S)
+        service.process.send_signal(signal.SIGHUP)
+        lab.wait_for(lambda: bool(service.tells("reloaded")), "the reload", 20.0)
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(timeout=20.0) == 0
+        assert [event["unfinished_pass"] for event in service.tells("stopped")] == [True]
+
+
+def test_ctrl_c_in_the_middle_of_a_block_leaves_nothing_half_written(lab: Lab, desk: Desk) -> None:
+    desk.impatient()
+    lab.fault("core", "hang")
+    with desk.begins("block", "mac", desk.mac(ON_CORE), "--yes") as command:
+        lab.wait_for(lambda: in_state(desk, "planned"), "a push in progress", PATIENCE_S)
+        assert command.end(signal.SIGINT) == 130
+        said = command.log.read_text()
+    assert "stopping: devices in the middle of something are let finish" in said
+    assert "`switchguard penalties` shows how far it came" in said
+    assert said.endswith("interrupted\n")
+    assert (desk.offline(), desk.states()) == (set(), {desk.mac(ON_CORE): "failed"})
+    lab.fault("core", "none")
+    assert desk.types("apply", "--yes").status == 0
+    assert (desk.offline(), desk.states()) == ({ON_CORE}, {desk.mac(ON_CORE): "verified"})
+
+
+# --- reloaded --------------------------------------------------------------------------------------------------------
+
+
+def test_hangup_reloads_the_policy_and_a_broken_one_changes_nothing(lab: Lab, desk: Desk) -> None:
+    with desk.begins("run") as service:
+        lab.wait_for(lambda: bool(passes(service, desk)), "a first pass", PATIENCE_S)
+        desk.policy("mode: enforce", "mode: observe")
+        service.process.send_signal(signal.SIGHUP)
+        lab.wait_for(lambda: bool(service.tells("reloaded")), "the reload", PATIENCE_S)
+        lab.wait_for(lambda: (desk.ledger.status() or {})["mode"] == "observe", "a pass in the new mode", PATIENCE_S)
+
+        desk.policy("mode: observe", "mod: enforce")
+        service.process.send_signal(signal.SIGHUP)
+        lab.wait_for(lambda: bool(service.tells("not reloaded, the old site stays in force")), "refusal", PATIENCE_S)
+        (refused,) = service.tells("not reloaded, the old site stays in force")
+        assert f"{desk.site / 'switchguard.yaml'}:2: " in refused["why"] and "'mode'" in refused["why"]
+        before = passes(service, desk)
+        lab.wait_for(lambda: passes(service, desk) > before, "one more pass", PATIENCE_S)
+        assert (desk.ledger.status() or {})["mode"] == "observe"
+        assert service.end(signal.SIGTERM) == 0

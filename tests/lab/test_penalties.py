@@ -1,0 +1,194 @@
+"""Penalties on the wire: what was asked for is what a client gets, its neighbour gets all of it, and it can be undone.
+
+Rates are measured with iperf3 from inside the clients. What it counts is TCP's payload, 1448 of 1514 octets of a frame.
+"""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from ipaddress import ip_address
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from switchguard import plugins
+from switchguard.core.model import Change, Penalty, Quarantine, RateLimit, RestrictPorts, SessionCap, Slot, Station
+from switchguard.edge.session import open_session
+from switchguard.edge.settings import load_site
+from switchguard.lab.control import Lab
+from switchguard.lab.kernel import entered
+from switchguard.lab.topology import INTERNET
+from switchguard.ports import Enforces, Session
+
+pytestmark = pytest.mark.lab
+
+GATEWAY = cast(Enforces, plugins.driver("linux"))
+MEMBER, OTHER, NEIGHBOUR = "c01", "c02", "c11"
+"""The first two are in different VLANs, so that the box has to span the gateway's interfaces."""
+PORTS = {MEMBER: 5201, OTHER: 5202, NEIGHBOUR: 5203}
+MBIT = 1_000_000
+OFFERED = 30 * MBIT
+"""Each client tries this much."""
+MANY = 150
+"""Of 300 datagrams sent at once: a switch may lose some of the first ones."""
+SESSIONS = """
+import socket, sys
+for number in range(300):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as session:
+        session.bind(("", 30_000 + number))
+        session.sendto(b"one more session", (sys.argv[1], int(sys.argv[2])))
+"""
+
+
+@pytest.fixture
+def gateway(lab: Lab) -> Iterator[Session]:
+    with session_with("gw") as session:
+        yield session
+
+
+@pytest.fixture
+def servers(lab: Lab) -> Iterator[None]:
+    with entered("internet"):
+        running = [
+            subprocess.Popen(["iperf3", "-s", "-p", str(port)], stdout=subprocess.DEVNULL) for port in PORTS.values()
+        ]
+    for port in PORTS.values():
+        lab.wait_for(lambda port=port: answers(lab, port), f"iperf3 on port {port}")  # type: ignore[misc]  # its default is its type
+    yield
+    for server in running:
+        server.terminate()
+        server.wait()
+
+
+def answers(lab: Lab, port: int) -> bool:
+    knock = f"exec 3<>/dev/tcp/{INTERNET.ip}/{port}"
+    return lab.client(NEIGHBOUR).run(["bash", "-c", knock]).returncode == 0
+
+
+def session_with(name: str) -> AbstractContextManager[Session]:
+    site = load_site(Path(os.environ["SWITCHGUARD_SITE"]))
+    device = next(device for device in site.devices if device.name == name)
+    return open_session(device, site.endpoints[name])
+
+
+def penalty(lab: Lab, client: str, penalty: Penalty) -> Change:
+    return Change(Slot("gw", penalty.kind, address=ip_address(lab.client(client).address)), None, penalty)
+
+
+def measured(lab: Lab, clients: Sequence[str], download: bool) -> Mapping[str, float]:
+    """Bits per second of payload, all at the same time, after two seconds to settle."""
+
+    def one(client: str) -> float:
+        way = ["-R"] if download else []
+        words = ["iperf3", "-c", str(INTERNET.ip), "-p", str(PORTS[client]), "-t", "6", "-O", "2", "-J"]
+        done = lab.client(client).run([*words, "-b", str(OFFERED), *way])
+        assert done.returncode == 0, done.stdout
+        return float(json.loads(done.stdout)["end"]["sum_received"]["bits_per_second"])
+
+    with ThreadPoolExecutor(len(clients)) as pool:
+        return dict(zip(clients, pool.map(one, clients), strict=True))
+
+
+WAYS = pytest.mark.parametrize("download", [True, False], ids=["download", "upload"])
+
+
+@WAYS
+@pytest.mark.usefixtures("servers")
+def test_a_limit_is_kept_within_a_tenth_and_the_neighbour_has_all(lab: Lab, gateway: Session, download: bool) -> None:
+    GATEWAY.push(gateway, [penalty(lab, MEMBER, RateLimit(4 * MBIT))])
+    rates = measured(lab, [MEMBER, NEIGHBOUR], download)
+    assert rates[MEMBER] == pytest.approx(4 * MBIT, rel=0.1)
+    assert rates[NEIGHBOUR] == pytest.approx(OFFERED, rel=0.1)
+
+
+@WAYS
+@pytest.mark.usefixtures("servers")
+def test_two_members_share_the_box(lab: Lab, gateway: Session, download: bool) -> None:
+    """Slices of 4 Mbit/s in a box of 5: together they have the box, and each alone its slice at most."""
+    boxed = RateLimit(4 * MBIT, within=5 * MBIT)
+    GATEWAY.push(gateway, [penalty(lab, MEMBER, boxed), penalty(lab, OTHER, boxed)])
+    rates = measured(lab, [MEMBER, OTHER, NEIGHBOUR], download)
+    assert rates[MEMBER] + rates[OTHER] == pytest.approx(5 * MBIT, rel=0.1)
+    assert max(rates[MEMBER], rates[OTHER]) <= 4 * MBIT
+    assert rates[NEIGHBOUR] == pytest.approx(OFFERED, rel=0.1)
+    assert measured(lab, [MEMBER], download)[MEMBER] == pytest.approx(4 * MBIT, rel=0.1)
+
+
+@pytest.mark.usefixtures("servers")
+def test_a_limit_that_cannot_be_shaped_is_policed(lab: Lab, gateway: Session) -> None:
+    odd = RateLimit(4 * MBIT + 8)
+    diff = GATEWAY.push(gateway, [penalty(lab, MEMBER, odd)])
+    assert "# policed, not shaped: tc would not tell 4000008 bit/s exactly" in diff.text.splitlines()
+    assert measured(lab, [MEMBER], download=True)[MEMBER] == pytest.approx(4 * MBIT, rel=0.1)
+
+
+def test_when_the_last_limit_ends_nothing_of_ours_is_left(lab: Lab, gateway: Session) -> None:
+    def everything() -> str:
+        return gateway.ask("ip -br link show | cut -d' ' -f1") + gateway.ask("tc qdisc show | cut -d' ' -f1-5")
+
+    before, change = everything(), penalty(lab, MEMBER, RateLimit(4 * MBIT))
+    GATEWAY.push(gateway, [change])
+    assert "sgdown" in everything()
+    GATEWAY.push(gateway, [change.inverse()])
+    assert everything() == before
+
+
+def test_somebody_elses_filters_are_left_alone(lab: Lab, gateway: Session) -> None:
+    foreign = "tc qdisc add dev lan10 clsact && tc filter add dev lan10 egress pref 7 u32 match u32 0 0 flowid 1:1"
+    gateway.ask(foreign)
+    diff = GATEWAY.push(gateway, [penalty(lab, MEMBER, RateLimit(4 * MBIT))])
+    assert "# policed, not shaped: lan10 has egress filters of somebody else" in diff.text.splitlines()
+    assert "pref 7" in gateway.ask("tc filter show dev lan10 egress")
+
+
+def test_a_cap_is_exact(lab: Lab, gateway: Session) -> None:
+    GATEWAY.push(gateway, [penalty(lab, MEMBER, SessionCap(50))])
+    try_sessions(lab, MEMBER, 20_000)
+    try_sessions(lab, NEIGHBOUR, 20_000)
+    lab.wait_for(lambda: lab.sessions(NEIGHBOUR) >= MANY, "the neighbour's sessions")
+    assert udp_sessions(lab, MEMBER, 20_000) == 50
+
+
+@pytest.mark.parametrize(("port", "passes"), [(1024, True), (1025, False)])
+def test_only_ports_up_to_1024(lab: Lab, gateway: Session, port: int, passes: bool) -> None:
+    GATEWAY.push(gateway, [penalty(lab, MEMBER, RestrictPorts())])
+    try_sessions(lab, MEMBER, port)
+    try_sessions(lab, NEIGHBOUR, port)
+    lab.wait_for(lambda: udp_sessions(lab, NEIGHBOUR, port) >= MANY, "the neighbour's sessions")
+    assert (udp_sessions(lab, MEMBER, port) >= MANY) is passes
+
+
+def try_sessions(lab: Lab, client: str, port: int) -> None:
+    """300 datagrams from 300 ports to one host."""
+    assert lab.client(client).run(["python3", "-c", SESSIONS, "198.18.0.1", str(port)]).returncode == 0
+
+
+def udp_sessions(lab: Lab, client: str, port: int) -> int:
+    with entered("gw"):
+        words = ["conntrack", "-L", "-p", "udp", "-s", lab.client(client).address, "--dport", str(port)]
+        return len(subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines())
+
+
+@pytest.mark.parametrize(("switch", "port", "client"), [("sw1", "Gi0/1", "c01"), ("sw2", "Gi0/1", "c11")])
+def test_quarantine_takes_a_port_away_and_brings_it_back(lab: Lab, switch: str, port: str, client: str) -> None:
+    driver = cast(Enforces, plugins.driver("cisco_ios"))
+    slot = Slot(switch, Quarantine.kind, Station(port=port))
+    with session_with(switch) as session:
+        before = configuration(session)
+        driver.push(session, [Change(slot, None, Quarantine(99))])
+        assert driver.enforced(session)[slot] == Quarantine(99)
+        assert {name for name, echoes in lab.ping_all().items() if not echoes.received} == {client}
+        driver.push(session, [Change(slot, Quarantine(99), Quarantine(98))])
+        driver.push(session, [Change(slot, Quarantine(98), None)])
+        assert configuration(session) == before
+    assert lab.client(client).ping(lab.client(client).gateway).received
+
+
+def configuration(switch: Session) -> list[str]:
+    """The part that is about ports and policies; NAPALM leaves `archive` and `file prompt quiet` behind."""
+    lines = switch.ask("show running-config").splitlines()
+    return [line for line in lines if line.strip().startswith(("interface", "switchport", "policy-map", "service"))]
