@@ -23,6 +23,7 @@ from pysnmp.hlapi.v3arch import asyncio as hlapi
 
 from benchmarks.snmp_agents import PORT, address_of, clients_of, mac_of_client
 from switchguard import plugins
+from switchguard.cli.main import spare_the_collector
 from switchguard.core.attribute import attribute
 from switchguard.core.model import Device, NatUsage, Neighbor, Role, Snapshot, Table
 from switchguard.edge.gather import gather
@@ -180,6 +181,7 @@ def main() -> None:
     arguments.add_argument("--delay", type=float, default=0.010)
     arguments.add_argument("--rounds", type=int, default=2, help="the first one knows nothing of what is settled")
     given = arguments.parse_args()
+    spare_the_collector()
     with agents(given.switches, given.processes, given.delay):
         result: dict[str, object] = {"switches": given.switches, **ours(Site(given.switches), given.rounds)}
         if given.part:

@@ -43,7 +43,9 @@ from ._lines import json_of, lines_of, rows_of
 from ._snmp_tables import SnmpTables
 
 PLATFORM = "linux"
-NAT = ("conntrack -L -o extended -f ipv4", "conntrack -L -o extended -f ipv6")
+DUMP = "conntrack -L -o extended"
+NAT = f"case $(conntrack -V) in *v1.[0-3].*|*v1.4.[0-6][!0-9]*) {DUMP} -f ipv4 && {DUMP} -f ipv6;; *) {DUMP};; esac"
+"""Both families. conntrack-tools 1.4.7 dumps them at once; each dump makes the kernel walk through the whole table."""
 SYSCTL = "/proc/sys/net/netfilter"
 TIMEOUTS = f"grep -s . {SYSCTL}/nf_conntrack_*timeout*"
 NAT_SIZE = f"cat {SYSCTL}/nf_conntrack_count {SYSCTL}/nf_conntrack_max"
@@ -75,17 +77,18 @@ class Linux(SnmpTables):
 
     def nat(self, session: Session) -> tuple[NatUsage, ...]:
         """Usage per inside address. The gateway's own sessions are nobody's. Any line that is no row is an error."""
-        own = self._own(session)
         if isinstance(session, SpeaksNetlink) and session.speaks("netlink"):
-            return _linux_kernel.usages(session, own, self._timeouts(session))
-        chunks = chain.from_iterable(session.stream(command) for command in NAT)
-        table = read_conntrack(chunks, session.device.name, own=own, timeouts=self._timeouts(session))
+            return _linux_kernel.usages(session, self._own(session), self._timeouts(session))
+        chunks = session.stream(NAT)
+        begun = next(chunks, b"")  # the table is under way while the rest is asked
+        own, timeouts = self._own(session), self._timeouts(session)
+        table = read_conntrack(chain([begun], chunks), session.device.name, own=own, timeouts=timeouts)
         if table.unparsed:
             number, line = table.samples[0]
             what = f"{table.unparsed} lines of the NAT table are no rows, the first is line {number}"
             raise UnexpectedOutput(session.device.name, line, what)
         if not table.complete:
-            raise UnexpectedOutput(session.device.name, NAT[-1], "a NAT table that ends in the middle of a line")
+            raise UnexpectedOutput(session.device.name, DUMP, "a NAT table that ends in the middle of a line")
         return table.usages
 
     def nat_begins(self, session: Session, tick_s: float) -> Iterator[tuple[NatUsage, ...]]:

@@ -12,6 +12,7 @@ how many octets is not told. Other messages in the same file are somebody else's
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import ClassVar
 
@@ -54,46 +55,48 @@ class NetfilterLog:
         lines, tallies = Lines(chunks), Tallies(inside)
         strays = Strays(lines)
         for line in lines:
-            if not _OF_A_PACKET.search(line):
-                if not _MESSAGE.fullmatch(line):
-                    strays.refuse(line)
-                continue
-            entry = _entry(line, inside)
-            if entry and _begins(line):
+            packet = _PACKET.search(line)
+            entry = _entry(packet, inside) if packet else None
+            if entry and packet and _begins(entry.protocol, packet["rest"]):
                 tallies.add(entry)
             elif entry:
                 tallies.add_nobodys()
-            elif not _ARP.search(line):
+            elif not _is_noise(line):
                 strays.refuse(line)
         return table_of(lines, strays, tallies, PLATFORM)
 
 
-def _entry(line: str, inside: Sequence[Network]) -> Entry | None:
+def _is_noise(line: str) -> bool:
+    if _OF_A_PACKET.search(line):
+        return _ARP.search(line) is not None
+    return _MESSAGE.fullmatch(line) is not None
+
+
+def _entry(packet: re.Match[str], inside: Sequence[Network]) -> Entry | None:
     """None for a line that does not tell all of a packet."""
-    found = _PACKET.search(line)
-    if not found:
-        return None
-    protocol, rest = found["protocol"].lower(), found["rest"].partition("[")[0]
-    ports = _PORTS.search(rest)
-    if protocol in _HAVE_PORTS and not ports and not _WITHOUT_PORTS.search(line):
+    protocol, rest = packet["protocol"].lower(), packet["rest"]
+    ports = _PORTS.match(rest)
+    if protocol in _HAVE_PORTS and not ports and not _WITHOUT_PORTS.search(packet[0]):
         return None
     try:
-        source, target = ip_address(found["source"]), ip_address(found["target"])
+        source, target = _address(packet["source"]), _address(packet["target"])
     except ValueError:
         return None
     near, far = (int(ports[1]), int(ports[2])) if ports else (None, None)
-    if _within(target, inside) and not _within(source, inside):
+    if inside and _within(target, inside) and not _within(source, inside):
         source, target, far = target, source, near
     return Entry(source.packed, protocol, target.packed, far)
 
 
-def _begins(line: str) -> bool:
+_address = lru_cache(1 << 14)(ip_address)
+
+
+def _begins(protocol: str, rest: str) -> bool:
     """Whether the packet may be the first one of a connection. A line that tells no flags is believed."""
-    _, _, rest = line.partition(" PROTO=")
-    if rest.startswith("ICMP"):
-        kind = _ICMP_TYPE.search(rest)
+    if protocol.startswith("icmp"):
+        kind = _ICMP_TYPE.match(rest)
         return kind is None or kind[1] in _ECHO_REQUESTS
-    if not rest.startswith("TCP "):
+    if protocol != "tcp":
         return True
     flags = _FLAGS.intersection(rest.split())
     return not flags or ("SYN" in flags and "ACK" not in flags)

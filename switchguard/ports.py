@@ -271,7 +271,7 @@ class Capture:
     """One output of a platform that can be read from a file, long after somebody saved it."""
 
     printed_by: tuple[str, ...]
-    """What the commands that print it begin with, or the names of the files."""
+    """Words of the commands that print it, or the names of the files."""
     row: Pattern[str]
     """Matches how its rows begin, as no other output does: tells what a file is. Only the driver reads them."""
 

@@ -82,6 +82,7 @@ class Service:
                 self._guarded(name, work),
                 IntervalTrigger(seconds=period.total_seconds()),
                 id=name,
+                name=name,
                 executor=executor,
                 next_run_time=now,
             )

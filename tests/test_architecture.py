@@ -36,13 +36,25 @@ LAYERS = {
     "switchguard/ports.py": ("switchguard.core.model",),
     "switchguard/errors.py": (),
     "switchguard/plugins.py": ("switchguard.ports", "switchguard.errors"),
-    "switchguard/edge": ("switchguard.core", "switchguard.ports", "switchguard.errors", "switchguard.plugins", "switchguard.edge"),
+    "switchguard/edge": (
+        "switchguard.core",
+        "switchguard.ports",
+        "switchguard.errors",
+        "switchguard.plugins",
+        "switchguard.edge",
+    ),
     "switchguard/cycle.py": ("switchguard.core", "switchguard.ports"),
     "switchguard/watch.py": ("switchguard.core", "switchguard.ports", "switchguard.errors"),
-    "switchguard/schedule.py": ("switchguard.core", "switchguard.ports", "switchguard.errors", "switchguard.cycle", "switchguard.watch"),
+    "switchguard/schedule.py": (
+        "switchguard.core",
+        "switchguard.ports",
+        "switchguard.errors",
+        "switchguard.cycle",
+        "switchguard.watch",
+    ),
     "drivers": ("switchguard.core.model", "switchguard.ports", "switchguard.errors"),
     "inventory": ("switchguard.core.model", "switchguard.ports", "switchguard.errors"),
-}  # fmt: skip
+}
 ONE_FILE_EACH = {
     "gufo": 1,
     "pysnmp": 2,  # asking, and hearing traps

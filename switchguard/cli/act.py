@@ -328,7 +328,8 @@ def release_all(
     manner = Manner(dry_run, yes, as_json)
     standing = wiring.ledger.standing()
     if not standing and not wiring.ledger.held():
-        typer.echo(objects.dump(objects.done_object(nothing(clock()), {}, ()))) if as_json else show.say("nothing stands")
+        empty = objects.dump(objects.done_object(nothing(clock()), {}, ()))
+        typer.echo(empty if as_json else "nothing stands")
         return
     released = [Release(verdict, f"release-all: {reason} ({operator()})") for verdict in standing]
     attribution = attribute(look_around(wiring, PLACES))

@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "explain": (LOOK, "story", "explain"),
     "usage": (LOOK, "usage", "usage"),
     "plan": (LOOK, "read", "plan"),
+    "rules": (LOOK, "rules", "app"),
     "penalties": (LOOK, "story", "penalties"),
     "drivers": (LOOK, "story", "drivers"),
     "analyze": (LOOK, "analyze", "analyze"),

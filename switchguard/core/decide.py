@@ -27,6 +27,7 @@ from switchguard.core.model import (
     Finding,
     Location,
     Mac,
+    Notify,
     PastPenalty,
     Penalty,
     Policy,
@@ -56,7 +57,7 @@ def decide(
     released = tuple(_releases(standing, policy, now))
     gone = {release.verdict.id for release in released}
     staying = tuple(verdict for verdict in standing if verdict.id not in gone)
-    memory = (*past, *(_ended(release.verdict, now) for release in released if not release.verdict.probation))
+    memory = (*past, *(ended(release.verdict, now) for release in released if not release.verdict.probation))
     rules = {rule.name: rule for rule in reversed(policy.rules)}
     sentenced: list[Verdict] = []
     declined: list[Refusal] = []
@@ -81,8 +82,10 @@ def _releases(standing: Sequence[Verdict], policy: Policy, now: datetime) -> Ite
             yield Release(verdict, TIME_IS_UP)
 
 
-def _ended(verdict: Verdict, now: datetime) -> PastPenalty:
-    return PastPenalty(verdict.client, verdict.rule, verdict.since, now, verdict.routine)
+def ended(verdict: Verdict, at: datetime) -> PastPenalty:
+    """What is remembered of it. Who was only told something did nothing that other rules should hold against it."""
+    routine = verdict.routine or isinstance(verdict.penalty, Notify)
+    return PastPenalty(verdict.client, verdict.rule, verdict.since, at, routine)
 
 
 def is_over(verdict: Verdict, now: datetime) -> bool:

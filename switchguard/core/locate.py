@@ -24,7 +24,7 @@ anywhere, and `Attribution.macs_on_port` tells the planner what an action on the
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
@@ -61,6 +61,8 @@ class View:
     seen: Sightings
     ways: Uplinks
     ages: Mapping[tuple[str, Table], float]
+    fdb_ages: Mapping[str, float]
+    """Those of the forwarding tables alone, by device: they are looked up most."""
     blind: frozenset[str]
     """Devices whose forwarding or ARP table is missing."""
     missing: Mapping[Table, str]
@@ -69,10 +71,12 @@ class View:
 
 
 def view_of(snapshot: Snapshot, seen: Sightings, ways: Uplinks) -> View:
+    ages = {(it.device, it.table): max((snapshot.at - it.at).total_seconds(), 0.0) for it in snapshot.readings}
     return View(
         seen,
         ways,
-        {(it.device, it.table): max((snapshot.at - it.at).total_seconds(), 0.0) for it in snapshot.readings},
+        ages,
+        {device: age_s for (device, table), age_s in ages.items() if table == "fdb"},
         frozenset(gap.device for gap in snapshot.gaps if gap.table in ("fdb", "arp")),
         {"fdb": _missing(snapshot, "fdb", "forwarding table"), "arp": _missing(snapshot, "arp", "ARP table")},
         frozenset((interface.device, interface.name) for interface in snapshot.interfaces if interface.up),
@@ -82,18 +86,19 @@ def view_of(snapshot: Snapshot, seen: Sightings, ways: Uplinks) -> View:
 def locate(mac: Mac, heard: Sequence[Neighbor], usage: NatUsage | None, view: View) -> Location | Nowhere:
     """`heard` are the ARP and neighbour rows of the MAC's own addresses, `usage` what it does with them."""
     rows = view.seen.rows.get(mac, ())
-    edges = {place for row in rows if (place := (row.device, row.port)) not in view.ways.why}
+    places = [(row.device, row.port) for row in rows]
+    edges = {place for place in places if place not in view.ways.why}
     chosen = edges if len(edges) == 1 else {place for place in edges if place[0] in view.ways.known}
     if len(chosen) == 1:
         (place,) = chosen
-        return _place(place, mac, heard, usage, view, contradicted=len(edges) > 1)
+        sighted = list(zip(rows, places, strict=True))
+        return _place(place, mac, sighted, heard, usage, view, contradicted=len(edges) > 1)
     if edges:
         where = listed([f"{device} {port}" for device, port in sorted(edges)])
         why = f"it is on {len(edges)} edge ports: {where}; it moved, is copied, or one of them is an undeclared uplink"
         return Nowhere(why, contested=True)
     if rows:
-        places = sorted({(row.device, row.port) for row in rows})
-        where = listed([f"{device} {port} ({view.ways.why[device, port]})" for device, port in places])
+        where = listed([f"{device} {port} ({view.ways.why[device, port]})" for device, port in sorted(set(places))])
         return Nowhere(f"it is seen only on uplinks: {where}" + view.missing["fdb"])
     stale = "; its ARP entry may be stale" if heard else ""
     return Nowhere("no forwarding table has it on a port that is up" + stale + view.missing["fdb"])
@@ -111,13 +116,17 @@ def _missing(snapshot: Snapshot, table: Table, name: str) -> str:
 
 
 def _place(
-    place: Place, mac: Mac, heard: Sequence[Neighbor], usage: NatUsage | None, view: View, contradicted: bool
+    place: Place,
+    mac: Mac,
+    sighted: Sequence[tuple[FdbEntry, Place]],
+    heard: Sequence[Neighbor],
+    usage: NatUsage | None,
+    view: View,
+    contradicted: bool,
 ) -> Location:
     device, port = place
-    rows = view.seen.rows[mac]
-    here = [row for row in rows if row.port == port and row.device == device]
-    passed = [row for row in rows if row.port != port or row.device != device] if len(here) < len(rows) else []
-    vlan, vlan_weight = _vlan(here, rows, heard)
+    here = [row for row, at in sighted if at == place]
+    vlan, vlan_weight = _vlan(here, [row for row, _ in sighted], heard)
     evidence = _evidence_of_address(mac, heard, usage, view)
     age = max([min(_age(row, view) for row in here), *(step.age_s for step in evidence if step.table == "arp")])
     weights = (
@@ -128,6 +137,7 @@ def _place(
         vlan_weight,
         UNCONFIRMED_STATIC if all(row.static for row in here) and place not in view.up else 1.0,
     )
+    passed = [(row, at) for row, at in sighted if at != place]
     path = (*evidence, *_evidence_of_port(mac, here, passed, view))
     return Location(device, Station(port, vlan, mac), age, prod(weights), path)
 
@@ -153,7 +163,7 @@ def _vlan_of(interface: str) -> int | None:
 
 
 def _age(row: FdbEntry, view: View) -> float:
-    return view.ages.get((row.device, "fdb"), 0.0) + (row.age_s or 0.0)
+    return view.fdb_ages.get(row.device, 0.0) + (row.age_s or 0.0)
 
 
 def _evidence_of_address(
@@ -177,14 +187,20 @@ def _evidence_of_address(
     return (PathStep(usage.device, "nat", f"{address} has {usage.sessions:,} sessions", nat_age), arp)
 
 
-def _evidence_of_port(mac: Mac, here: Sequence[FdbEntry], passed: Sequence[FdbEntry], view: View) -> Iterator[PathStep]:
+def _evidence_of_port(
+    mac: Mac, here: Sequence[FdbEntry], passed: Sequence[tuple[FdbEntry, Place]], view: View
+) -> list[PathStep]:
     """Every forwarding row of the MAC, the place itself last."""
-    name, why = str(mac), view.ways.why
-    for row in passed:
-        uplink = why.get((row.device, row.port), "perhaps; nothing tells")
-        yield PathStep(row.device, "fdb", name + _position(row.port, row.vlan, uplink), _age(row, view))
-    for row in here:
-        yield PathStep(row.device, "fdb", name + _position(row.port, row.vlan, None), _age(row, view))
+    name, why, ages = str(mac), view.ways.why, view.fdb_ages
+    return [
+        PathStep(
+            row.device,
+            "fdb",
+            name + _position(row.port, row.vlan, why.get(at, "perhaps; nothing tells")),
+            ages.get(row.device, 0.0) + (row.age_s or 0.0),
+        )
+        for row, at in passed
+    ] + [PathStep(row.device, "fdb", name + _position(row.port, row.vlan, None), _age(row, view)) for row in here]
 
 
 @lru_cache(maxsize=65536)

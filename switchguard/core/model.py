@@ -468,6 +468,7 @@ class PastPenalty:
     since: datetime
     ended: datetime
     routine: bool = False
+    """Nobody's fault, as in Finding, or only a notice."""
 
 
 @dataclass(frozen=True, slots=True)

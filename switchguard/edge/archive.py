@@ -7,6 +7,7 @@ the finest there are. A span belongs to the window in which it begins.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from ipaddress import ip_address
 from itertools import pairwise
 from typing import Any
@@ -211,6 +212,11 @@ def _names(connection: Connection) -> Mapping[int, ClientId]:
     return {row.id: ClientId(row.client) for row in connection.execute(text(sql.PEOPLE))}
 
 
+@lru_cache(maxsize=100_000)
+def _addresses(spelled: str) -> tuple[Address, ...]:
+    return tuple(map(ip_address, spelled.split()))
+
+
 def _used(person: Row[Any], rows: Sequence[Row[Any]]) -> Used:
     def most(name: str) -> int | None:
         return max((value for row in rows if (value := getattr(row, name)) is not None), default=None)
@@ -218,7 +224,7 @@ def _used(person: Row[Any], rows: Sequence[Row[Any]]) -> Used:
     factor = most("factor")
     return Used(
         client=ClientId(person.client),
-        addresses=tuple(map(ip_address, person.addresses.split())),
+        addresses=_addresses(person.addresses),
         owner=person.owner or None,
         octets_in=sum(row.octets_in or 0 for row in rows),
         octets_out=sum(row.octets_out or 0 for row in rows),

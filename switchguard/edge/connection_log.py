@@ -15,7 +15,7 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from ipaddress import ip_address
 from pathlib import Path
@@ -84,13 +84,18 @@ class ConnectionLog:
     def news(self, tail: Tail | None, since: datetime) -> Iterator[Batch]:
         """Everything after `tail`, in batches of bounded size; OSError if it cannot be read.
 
-        Without a tail everything from rotated files too, as far as they were written after `since`.
+        Without a tail everything from rotated files too, as far as they were written after `since`. A compressed one
+        that is damaged counts as one bad line, wherever it breaks off.
         """
+        damaged: list[str] = []
         for file, offset in self._unread(tail, since):
             try:
-                yield from self._batches(file, offset)
-            except (EOFError, zlib.error) as error:
-                raise OSError(f"{file} is damaged: {error}") from error
+                for batch in self._batches(file, offset):
+                    sample = damaged[0] if damaged else batch.sample
+                    yield replace(batch, bad=batch.bad + len(damaged), sample=sample)
+                    damaged = []
+            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+                damaged.append(f"{file} is damaged: {error}")
 
     def _unread(self, tail: Tail | None, since: datetime) -> list[tuple[Path, int]]:
         files = self._files(since)
@@ -99,7 +104,7 @@ class ConnectionLog:
         for number in reversed(range(len(files))):
             if _is_same(files[number], tail):
                 return [(files[number], tail.offset), *((file, 0) for file in files[number + 1 :])]
-        return [(file, 0) for file in files if file == self.file or file.stat().st_mtime > tail.written + 1]
+        return [(file, 0) for file in files if file == self.file or int(file.stat().st_mtime) > tail.written]
 
     def _files(self, since: datetime) -> list[Path]:
         """Oldest first: rotated ones, then the log itself."""

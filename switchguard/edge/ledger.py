@@ -15,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select
 
+from switchguard.core.decide import ended
 from switchguard.core.model import (
     Change,
     Exemption,
@@ -106,13 +107,11 @@ class SqlLedger:
             return tuple(_penalty_record(row, held) for row in connection.execute(query))
 
     def past(self, since: datetime) -> tuple[PastPenalty, ...]:
-        ended = tables.penalties.c.released_at
-        query = select(tables.penalties.c.verdict, ended).where(ended >= since).order_by(ended, tables.penalties.c.id)
+        at = tables.penalties.c.released_at
+        query = select(tables.penalties.c.verdict, at).where(at >= since).order_by(at, tables.penalties.c.id)
         with self._store.reading() as connection:
-            ended_verdicts = [(rows.load(Verdict, row.verdict), row.released_at) for row in connection.execute(query)]
-        return tuple(
-            PastPenalty(it.client, it.rule, it.since, at, it.routine) for it, at in ended_verdicts if not it.probation
-        )
+            verdicts = [(rows.load(Verdict, row.verdict), row.released_at) for row in connection.execute(query)]
+        return tuple(ended(verdict, at) for verdict, at in verdicts if not verdict.probation)
 
     def sentence(self, verdicts: Sequence[Verdict], released: Sequence[Release], at: datetime) -> None:
         """A penalty that has ended stays ended, whoever still lists it: another process may have lifted it since."""

@@ -70,12 +70,15 @@ class Site:
     """The file, which may change while the service runs; what was in it at the start is in the policy."""
 
 
-def load_site(path: Path) -> Site:
-    """Reads switchguard.yaml and the inventory below `path`, and fetches no secret. SiteError for anything wrong."""
+def load_site(path: Path, policy_file: Path | None = None) -> Site:
+    """Reads switchguard.yaml and the inventory below `path`, and fetches no secret. SiteError for anything wrong.
+
+    `policy_file` is read in the place of switchguard.yaml: what would another policy do? What it names is of the site.
+    """
     forget_secrets()
     if not path.is_dir():
         raise SiteError("is no directory with a switchguard.yaml in it", str(path))
-    marked = read_marked(path / POLICY_FILE)
+    marked = read_marked(policy_file or path / POLICY_FILE)
     model = _checked(SiteModel, marked)
     policy = _policy(model, marked, path)
     found = _hosts(path, model)

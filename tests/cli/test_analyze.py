@@ -83,7 +83,7 @@ def saved_tables() -> Iterator[tuple[str, str, Path]]:
             said = yaml.safe_load(session.read_text())
             for command, name in {**said.get("ask", {}), **said.get("stream", {})}.items():
                 for table, capture in driver.captures.items():
-                    if command.startswith(capture.printed_by):
+                    if any(words in command for words in capture.printed_by):
                         yield platform, table, session.parent / name
 
 

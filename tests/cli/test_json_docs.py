@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from switchguard.cli import objects
+from switchguard.cli.usage import Hour, Line, hour_object, usage_object
+from switchguard.core.calendar import Window
 from switchguard.core.model import (
     Attribution,
     Block,
@@ -34,6 +36,7 @@ from switchguard.core.model import (
     Verdict,
 )
 from switchguard.core.rules.naughty_factor import factor
+from switchguard.edge.archive import Used
 from switchguard.edge.ledger import Event, PenaltyRecord
 from switchguard.errors import Unreachable
 
@@ -59,6 +62,8 @@ OBJECTS: dict[str, objects.Json] = {
     "event": objects.event_object(Event(NOW, "alice", "verified", "why", (), {})),
     "factor": objects.factor_object(factor(USAGE)),
     "finding": objects.finding_object(Finding(CLIENT.identity, "swarm", 0.9, 0.8, "because")),
+    "hour": hour_object(Hour(NOW, 1, 2, 3, 4, 0.5, 6)),
+    "usage": usage_object(Line(Window(NOW, NOW), Used(CLIENT.identity, (USAGE.address,), None, 1, 2, False), "ada")),
     "exemption": objects.exemption_object(Exemption("e1", "server", mac=MAC)),
     "poll": objects.poll_object(Snapshot(NOW, (), readings=(Reading("gw", "nat", NOW, 3, 0.1),), gaps=(GAP,)), 0.5),
 }
@@ -77,7 +82,7 @@ def keys(value: object, skip: frozenset[str] = frozenset({"parts", "detail"})) -
 
 @pytest.mark.parametrize("name", OBJECTS)
 def test_every_key_is_documented(name: str) -> None:
-    undocumented = {key for key in keys(OBJECTS[name])} - DOCUMENTED - {"by"}
+    undocumented = set(keys(OBJECTS[name])) - DOCUMENTED - {"by"}
     assert undocumented == set()
 
 

@@ -8,8 +8,9 @@ from builders import NOON, mac
 from evidence_builders import DAY, HOUR, MINUTE, client, ended, found, here, rule, standing, who
 
 from switchguard.core.decide import decide
+from switchguard.core.decide import ended as remembered
 from switchguard.core.evidence import Evidence
-from switchguard.core.model import Policy, RateLimit, Rule, SessionCap
+from switchguard.core.model import Notify, Policy, RateLimit, Rule, SessionCap
 from switchguard.core.rules import blind_spots
 from switchguard.core.rules.new_device import Params, Tier, judge
 
@@ -78,6 +79,12 @@ def test_what_happens_to_others_or_to_everybody_is_no_misbehaviour() -> None:
     others = replace(veteran, standing=(standing(8, "swarm"), limit), past=(ended(7, HOUR, "everybody", routine=True),))
     assert judge(others, RULE) == ()
     assert judge(replace(veteran, past=(ended(7, HOUR, "r"),)), RULE) == ()
+
+
+def test_who_was_only_told_something_keeps_its_speed() -> None:
+    veteran, notice = seen(DAY), replace(standing(7, "early"), penalty=Notify())
+    assert judge(replace(veteran, standing=(notice,)), RULE) == ()
+    assert judge(replace(veteran, past=(remembered(notice, NOON - HOUR),)), RULE) == ()
 
 
 def test_registered_devices_need_not_climb() -> None:

@@ -43,7 +43,13 @@ def test_a_big_download_on_an_empty_link_is_nobodys_business() -> None:
     """A Linux ISO over HTTPS at full speed, 5 GB: peak throughput to anyone who needs it while there is room (T17)."""
     assert judge(crowd(EMPTY, c7=(14, 0)), HOG) == ()
     assert judge(crowd(replace(EMPTY, in_bps=79 * MBPS), c7=(79, 0)), HOG) == ()
-    assert found(judge(crowd(replace(EMPTY, in_bps=80 * MBPS), c7=(80, 0)), HOG)) == [who(7)]
+    assert judge(crowd(replace(EMPTY, in_bps=100 * MBPS), c7=(98, 0)), HOG) == ()
+
+
+def test_alone_is_who_leaves_others_next_to_nothing_that_they_miss() -> None:
+    assert found(judge(crowd(FULL, c7=(89, 0), c8=(5, 0)), HOG)) == [who(7)]
+    assert judge(crowd(FULL, c7=(90.5, 0), c8=(4.5, 0)), HOG) == ()
+    assert found(judge(crowd(FULL, c7=(90.5, 0), c8=(4.5, 0)), with_params(others_above=0.0))) == [who(7)]
 
 
 def test_a_video_call_and_a_game_stay_far_below() -> None:

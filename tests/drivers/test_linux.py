@@ -122,9 +122,9 @@ def answering(command: str, answer: object) -> Replay:
 
 def test_a_line_that_is_no_row_is_quoted_with_its_number() -> None:
     session = Replay.load(RECORDINGS / "linux" / "nat" / "all_protocols")
-    question = ("stream", "conntrack -L -o extended -f ipv4")
+    (question,) = (each for each in session.answers if each[0] == "stream")
     session.answers[question] = session.answers[question] + "surprise\n"
-    with pytest.raises(UnexpectedOutput, match=r"1 lines .* line 12: 'surprise'"):
+    with pytest.raises(UnexpectedOutput, match=r"1 lines .* line 15: 'surprise'"):
         driver.nat(session)
 
 

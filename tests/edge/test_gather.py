@@ -1,7 +1,7 @@
 """Gathering over real sessions: what one device or table lacks never costs another one."""
 
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,6 +21,7 @@ from switchguard.core.model import (
     FdbEntry,
     Gap,
     Interface,
+    Link,
     Mac,
     NatSize,
     Neighbor,
@@ -102,7 +103,24 @@ class Switch:
         return (Interface(session.device.name, "Et7", int("seven")),)
 
 
-DRIVERS: Mapping[str, Driver] = {"linux": Gateway(), "arista_eos": Switch()}
+@dataclass
+class SnmpSwitch:
+    """Everything over SNMP, and says so beforehand."""
+
+    platform: str = "cisco_ios"
+
+    def columns(self, tables: Collection[Table]) -> tuple[tuple[str, ...], ...]:
+        return (("1.3.6.1.2.1.31.1.1.1.1",), ("1.3.6.1.2.1.1.3.0",)) if "interfaces" in tables else ()
+
+    def interfaces(self, session: Session) -> tuple[Interface, ...]:
+        names = session.walk("1.3.6.1.2.1.31.1.1.1.1")
+        return tuple(Interface(session.device.name, str(name), index) for (index,), name in names.items())
+
+    def links(self, session: Session) -> tuple[Link, ...]:
+        return (Link(session.device.name, "Et1", "core"),)
+
+
+DRIVERS: Mapping[str, Driver] = {"linux": Gateway(), "arista_eos": Switch(), "cisco_ios": SnmpSwitch()}
 
 
 def driver_of(platform: str) -> Driver:
@@ -130,6 +148,24 @@ def test_every_table_that_a_driver_can_read_is_read(snmp_port: int) -> None:
     assert snapshot.neighbors == (Neighbor("gw1", "lan0", IPv4Address("10.10.0.7"), MAC),)
     assert {interface.device for interface in snapshot.interfaces} == {"gw1"}
     assert [reading.table for reading in snapshot.readings] == ["nat_size", "arp", "interfaces", "counters"]
+
+
+def test_tables_that_are_read_ahead_are_as_old_as_the_reading(snmp_port: int) -> None:
+    access = Device("sw1", "cisco_ios", Role.ACCESS)
+    here = Endpoint("local", snmp=SnmpAccess(community=Secret("public"), port=snmp_port))
+    snapshot = gather([access], doors(sw1=here), EVERYTHING, ticking(), driver_of=driver_of)
+    interfaces, links = snapshot.readings
+    assert (interfaces.table, interfaces.at, interfaces.seconds) == ("interfaces", START + timedelta(seconds=1), 2.0)
+    assert (links.table, links.at, links.seconds) == ("links", START + timedelta(seconds=5), 1.0)
+    assert interfaces.rows == len(snapshot.interfaces) > 0
+
+
+def test_an_agent_that_does_not_answer_ahead_is_a_gap_of_its_tables_only() -> None:
+    access = Device("sw1", "cisco_ios", Role.ACCESS)
+    silent = SnmpAccess(community=Secret("public"), port=free_port(socket.SOCK_DGRAM), timeout_s=0.1, retries=0)
+    snapshot = gather([access], doors(sw1=Endpoint("local", snmp=silent)), EVERYTHING, ticking(), driver_of=driver_of)
+    assert [(gap.table, "no answer from" in gap.why) for gap in snapshot.gaps] == [("interfaces", True)]
+    assert snapshot.links == (Link("sw1", "Et1", "core"),)
 
 
 def test_only_the_tables_asked_for_are_read() -> None:
@@ -205,7 +241,7 @@ def test_a_session_that_does_not_open_is_a_gap_of_every_table() -> None:
 def test_a_platform_without_a_driver_is_a_gap_with_the_choices() -> None:
     strange = Device("x1", "abacus", Role.ACCESS)
     snapshot = gather([strange], doors(), {"fdb"}, ticking(), driver_of=driver_of)
-    assert snapshot.gaps == (Gap("x1", "fdb", "no driver called 'abacus' There are: arista_eos, linux"),)
+    assert snapshot.gaps == (Gap("x1", "fdb", "no driver called 'abacus' There are: arista_eos, cisco_ios, linux"),)
 
 
 def test_only_gateways_are_asked_for_translations() -> None:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from threading import Thread
 
 import pytest
-from servers import Sshd
+from servers import Said, Sshd, agent
 
 from switchguard.core.model import Device, Role
 from switchguard.edge.kept import KeptSessions
-from switchguard.errors import DeviceError
-from switchguard.ports import Endpoint
+from switchguard.errors import DeviceError, Unreachable
+from switchguard.ports import Endpoint, Secret, SnmpAccess
 
 GW = Device("gw", "linux", Role.GATEWAY)
 CONNECTION = "echo $SSH_CONNECTION"
@@ -96,3 +96,20 @@ def test_closing_leaves_nothing_open(bench: Bench) -> None:
     first = bench.ask()
     bench.kept.close()
     assert bench.ask() != first
+
+
+def test_an_agent_that_was_silent_is_asked_again_by_the_next_use() -> None:
+    """Also when a poll comes so often that the session never rests long enough to be opened anew."""
+    asked: list[tuple[int, ...]] = []
+
+    def answers(oids: tuple[tuple[int, ...], ...], _repetitions: int) -> Said | None:
+        asked.extend(oids)
+        return Said((((1, 3, 9), 0),)) if len(asked) > 1 else None
+
+    with agent(answers) as port:
+        access = SnmpAccess(community=Secret("public"), port=port, timeout_s=0.2, retries=0)
+        kept = KeptSessions({"gw": Endpoint("127.0.0.1", snmp=access)}, keep_s=100)
+        with kept.open(GW) as session, pytest.raises(Unreachable):
+            session.walk("1.3.6.1")
+        with kept.open(GW) as session:
+            assert session.walk("1.3.6.1") == {}

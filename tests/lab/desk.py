@@ -18,7 +18,6 @@ import pyeapi
 import yaml
 
 from switchguard.edge.ledger import SqlLedger
-from switchguard.edge.settings import load_site
 from switchguard.lab.control import Lab
 from switchguard.lab.kernel import entered
 from switchguard.lab.topology import PASSWORD, USERNAME
@@ -136,7 +135,7 @@ class Desk:
 
     @property
     def ledger(self) -> SqlLedger:
-        return SqlLedger(load_site(self.site).ledger)
+        return SqlLedger(self.site / "state" / "switchguard.db")
 
     def states(self) -> Mapping[str, str]:
         """MAC -> state of its standing penalty."""
@@ -153,7 +152,7 @@ class Desk:
         """What a switch answers to one command: EOS by eAPI, IOS by SSH, neither by way of switchguard."""
         found = self.lab.topology.switch(switch)
         if found.front_end == "eos":
-            node = pyeapi.connect("http", str(found.management), USERNAME, PASSWORD)
+            node = pyeapi.connect("http", str(found.management), USERNAME, PASSWORD, return_node=True)
             return str(node.enable([command], encoding="text")[0]["result"]["output"]).splitlines()
         with paramiko.SSHClient() as client:
             client.load_host_keys(str(self.lab.directory / "site" / "known_hosts"))

@@ -56,17 +56,18 @@ def servers(lab: Lab) -> Iterator[None]:
         running = [
             subprocess.Popen(["iperf3", "-s", "-p", str(port)], stdout=subprocess.DEVNULL) for port in PORTS.values()
         ]
-    for port in PORTS.values():
-        lab.wait_for(lambda port=port: answers(lab, port), f"iperf3 on port {port}")  # type: ignore[misc]  # its default is its type
+    lab.wait_for(lambda: all(map(listened_to, PORTS.values())), "the servers of iperf3")
     yield
     for server in running:
         server.terminate()
         server.wait()
 
 
-def answers(lab: Lab, port: int) -> bool:
-    knock = f"exec 3<>/dev/tcp/{INTERNET.ip}/{port}"
-    return lab.client(NEIGHBOUR).run(["bash", "-c", knock]).returncode == 0
+def listened_to(port: int) -> bool:
+    """Without knocking: a server of iperf3 takes any connection for a test."""
+    with entered("internet"):
+        words = ["ss", "-Hltn", f"sport = :{port}"]
+        return bool(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
 
 
 def session_with(name: str) -> AbstractContextManager[Session]:
@@ -102,7 +103,7 @@ def test_a_limit_is_kept_within_a_tenth_and_the_neighbour_has_all(lab: Lab, gate
     GATEWAY.push(gateway, [penalty(lab, MEMBER, RateLimit(4 * MBIT))])
     rates = measured(lab, [MEMBER, NEIGHBOUR], download)
     assert rates[MEMBER] == pytest.approx(4 * MBIT, rel=0.1)
-    assert rates[NEIGHBOUR] == pytest.approx(OFFERED, rel=0.1)
+    assert rates[NEIGHBOUR] >= 0.9 * OFFERED
 
 
 @WAYS
@@ -114,7 +115,7 @@ def test_two_members_share_the_box(lab: Lab, gateway: Session, download: bool) -
     rates = measured(lab, [MEMBER, OTHER, NEIGHBOUR], download)
     assert rates[MEMBER] + rates[OTHER] == pytest.approx(5 * MBIT, rel=0.1)
     assert max(rates[MEMBER], rates[OTHER]) <= 4 * MBIT
-    assert rates[NEIGHBOUR] == pytest.approx(OFFERED, rel=0.1)
+    assert rates[NEIGHBOUR] >= 0.9 * OFFERED
     assert measured(lab, [MEMBER], download)[MEMBER] == pytest.approx(4 * MBIT, rel=0.1)
 
 

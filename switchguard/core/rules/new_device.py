@@ -90,12 +90,13 @@ def _climbs_since(client: Client, evidence: Evidence, rule: Rule, params: Params
 
 
 def _setbacks(client: Client, evidence: Evidence, rule: Rule) -> Iterator[datetime]:
-    """Ends of its penalties of other rules; now, for one in force. A limit for everybody is none."""
+    """Ends of its penalties of other rules; now, for one in force. A limit for everybody is none, nor is a notice."""
     for past in evidence.past:
         if past.client == client.identity and past.rule != rule.name and not past.routine:
             yield past.ended
     for verdict in evidence.standing:
-        if verdict.client == client.identity and verdict.rule != rule.name and not verdict.routine:
+        told = verdict.routine or isinstance(verdict.penalty, Notify)
+        if verdict.client == client.identity and verdict.rule != rule.name and not told:
             yield evidence.now
 
 

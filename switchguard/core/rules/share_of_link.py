@@ -1,8 +1,9 @@
 """Who takes a large part of the shared link while it is crowded.
 
 Each direction is judged on its own: an upload is no crime while the download is what is crowded. Somebody alone on
-an empty link may have all of it. A client over the threshold stays counted until it is under the green one: in between
-its streak neither grows nor ends. Once it has a penalty, the clock alone ends that.
+an empty link may have all of it: what everybody else moves at the same time tells. A client over the threshold stays
+counted until it is under the green one: in between its streak neither grows nor ends. Once it has a penalty, the clock
+alone ends that.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,6 +30,9 @@ _SLACK = 1.1
 class Params(RuleParams):
     below: Share = key("the green threshold: under this share the streak ends", 0.05)
     only_while_link_above: Share = key("nobody is judged while the link is less loaded than this, that way", 0.8)
+    others_above: Share = key(
+        "nobody is judged while everybody else together takes less than this, that way: it is spoilt for nobody", 0.05
+    )
     direction: Direction = key("`in` is towards the clients; `both`: each on its own", "both")
     over: timedelta = key("the client's mean rate is taken over this long", timedelta(minutes=5))
     estimates: bool = key("count traffic that could only be estimated", False)
@@ -127,7 +131,10 @@ def _judge(
         for span in evidence.traffic.get(client.identity, ())
         if span.start >= window.start and (params.estimates or not span.estimate)
     ]
-    used = max((_used(spans, way, window) for way in ways), key=lambda it: it.share)
+    shared = [way for way in ways if _others(spans, way) >= params.others_above]
+    if not shared:
+        return None
+    used = max((_used(spans, way, window) for way in shared), key=lambda it: it.share)
     before = evidence.streak(rule, client.identity)
     if used.share > rule.above:
         return about(client, evidence, rule, used.share, _because(used, spans), "share")
@@ -138,9 +145,22 @@ def _judge(
 
 
 def _used(spans: Sequence[Traffic], way: _Way, window: Window) -> _Used:
-    octets = sum(span.octets_in if way.name == "in" else span.octets_out for span in spans)
-    bps = octets * 8 / (window.end - window.start).total_seconds()
+    bps = _octets(spans, way) * 8 / (window.end - window.start).total_seconds()
     return _Used(way, bps, bps / way.capacity_bps)
+
+
+def _others(spans: Sequence[Traffic], way: _Way) -> float:
+    """What the link carries for everybody else, as a share of it: as new as its load is. All of it if not known."""
+    if way.load is None:
+        return 1.0
+    newest = [span for span in spans if span.end == spans[-1].end]
+    seconds = max(((span.end - span.start).total_seconds() for span in newest), default=0.0)
+    own_bps = _octets(newest, way) * 8 / seconds if seconds else 0.0
+    return way.load - own_bps / way.capacity_bps
+
+
+def _octets(spans: Sequence[Traffic], way: _Way) -> int:
+    return sum(span.octets_in if way.name == "in" else span.octets_out for span in spans)
 
 
 def _because(used: _Used, spans: Sequence[Traffic]) -> str:
