@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from ipaddress import ip_network
+from itertools import chain
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from switchguard.ports import Capture, NatTable
 from ._conntrack_columns import Clock, Entries, Lines
 from ._conntrack_rows import DEFAULT_TIMEOUTS, NOISE, Row, idle_of, parse_row, timeouts_of
 from ._nat_columns import UNKNOWN, Batch, Flags, Inet, Tally
+from ._nat_destinations import busiest_first
 from ._text_columns import PADDING
 
 CAPTURE = Capture(
@@ -192,6 +194,7 @@ class _Sums:
 
     def result(self, device: str, own: frozenset[Address]) -> NatTable:
         usages: list[NatUsage] = []
+        destinations = chain.from_iterable(tally.destinations.told(device) for tally in self._tallies.values())
         for tally in filter(len, self._tallies.values()):
             translates = tally.any("translated")
 
@@ -205,7 +208,13 @@ class _Sums:
             self._foreign += others
         usages.sort(key=lambda usage: (-usage.sessions, usage.address.version, int(usage.address)))
         return NatTable(
-            self._entries, tuple(usages), self._foreign, self._unparsed, tuple(self._samples), self._complete
+            self._entries,
+            tuple(usages),
+            self._foreign,
+            self._unparsed,
+            tuple(self._samples),
+            self._complete,
+            tuple(sorted(destinations, key=busiest_first)),
         )
 
 

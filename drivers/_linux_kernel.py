@@ -12,7 +12,7 @@ from typing import Protocol
 
 from switchguard.core.model import Address, NatUsage
 from switchguard.errors import CommandRefused
-from switchguard.ports import Session, SpeaksNetlink
+from switchguard.ports import NatTable, Session, SpeaksNetlink
 
 from . import _netlink
 from ._conntrack import sum_entries
@@ -27,8 +27,8 @@ class LocalSession(Session, SpeaksNetlink, Protocol):
     """A session for which `speaks("netlink")`."""
 
 
-def usages(session: LocalSession, own: Collection[Address], timeouts: Mapping[str, int]) -> tuple[NatUsage, ...]:
-    """The whole table, summed per inside address."""
+def table(session: LocalSession, own: Collection[Address], timeouts: Mapping[str, int]) -> NatTable:
+    """All of it, summed per inside address."""
     return _sums(session, session.netlink(_netlink.dump()), own, timeouts)
 
 
@@ -37,7 +37,7 @@ def news(
 ) -> Iterator[tuple[NatUsage, ...]]:
     """What one multicast group tells in each tick, summed per inside address."""
     for block in session.netlink_news((group,), tick_s):
-        yield _sums(session, (block,), own, timeouts) if block else ()
+        yield _sums(session, (block,), own, timeouts).usages if block else ()
 
 
 def clear(session: LocalSession, address: Address) -> int | None:
@@ -71,9 +71,9 @@ def _began(session: LocalSession, address: Address) -> int | None:
 
 def _sums(
     session: LocalSession, blocks: Iterable[_netlink.Octets], own: Collection[Address], timeouts: Mapping[str, int]
-) -> tuple[NatUsage, ...]:
+) -> NatTable:
     entries = read_entries(blocks, session.device.name, lambda: int(session.ask(TIME)), timeouts)
-    return sum_entries(entries, session.device.name, own=own).usages
+    return sum_entries(entries, session.device.name, own=own)
 
 
 def begun(rows: Iterable[NatUsage]) -> tuple[NatUsage, ...]:

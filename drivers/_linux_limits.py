@@ -100,7 +100,7 @@ def _due(device: str, stands: _Standing, changes: Sequence[Change], obstacle: st
     shaping = replace(stands.shaping, obstacle=obstacle)
     now, shaped = stands.everything(device), shaping.limits()
     needed = [change for change in changes if now.get(change.slot) != change.after]
-    reasons = {change.slot: _why_policed(shaping, change.after) for change in needed}
+    reasons = {change.slot: _why_policed(shaping, change) for change in needed}
     to_shape = {
         change.slot.address: change.after
         for change in needed
@@ -128,8 +128,12 @@ def _limited(change: Change) -> Address | None:
     return change.slot.address if change.slot.kind == RateLimit.kind else None
 
 
-def _why_policed(shaping: Shaping, after: Penalty | None) -> str:
-    return _tc_shaping.why_not(shaping, after) if isinstance(after, RateLimit) else ""
+def _why_policed(shaping: Shaping, change: Change) -> str:
+    if not isinstance(change.after, RateLimit):
+        return ""
+    if change.slot.network is not None:
+        return "a class is for one address, not for a subnet"
+    return _tc_shaping.why_not(shaping, change.after)
 
 
 def _slot(device: str, address: Address) -> Slot:

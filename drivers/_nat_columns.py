@@ -23,6 +23,8 @@ from numpy.typing import NDArray
 
 from switchguard.core.model import Address, NatUsage
 
+from ._nat_destinations import Destinations
+
 Unsigned = NDArray[np.uint64]
 Signed = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -200,8 +202,10 @@ class Tally:
     """By client. Sums of octets stay exact below 2**53: eight petabytes."""
     oldest: Signed = field(default_factory=lambda: np.zeros(0, np.int64))
     newest: Signed = field(default_factory=lambda: np.zeros(0, np.int64))
+    destinations: Destinations = field(default_factory=Destinations)
 
     def add(self, batch: Batch) -> None:
+        self.destinations.add(batch)
         client = self.clients.numbers(batch.client)
         self.pairs.add(client, self._remote_numbers(batch.remote))
         has_port, told = np.flatnonzero(batch.port >= 0), np.flatnonzero(batch.idle >= 0)

@@ -6,11 +6,15 @@
     limit_N_ip4, limit_N_ip6    forward                     policing to N bit/s, each way on its own
     limit_N_of_C_ip4, ..._ip6   forward                     the same, and to C bit/s for all of a C together: the box
     ports_N_ip4, ports_N_ip6    forward                     no TCP or UDP to ports above N
+    ..._net4_L, ..._net6_L      the same                    subnets of prefix length L, each as if it were one client
 
 Each value N has sets and a base chain of its own, so that adding one never edits another. A script is one transaction
 (`nft -f -`) and may run any number of times: `add` leaves existing tables, sets, chains and elements alone, rules are
 flushed and written anew, and an element goes by `add` and `delete`, because `delete` alone fails where there is none
 and `destroy` is unknown before nft 1.0.7. Sessions counted and bytes metered so far live in sets too, and survive.
+
+A subnet is an element of a plain set for its length, where packets are looked up by their masked address. An interval
+set would refuse a subnet within another one, or (`auto-merge`) give back what nobody put there.
 
 Oddities: `fwd` and `meter` are reserved words; priority `raw` comes before connection tracking, so that what a blocked
 client sends makes no new entries; `limit` is drop-only and counts bytes, so that
@@ -20,14 +24,18 @@ rates are rounded down to whole bytes; a cap counts what it saw begin, and lets 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from switchguard.core.model import Block, Change, Mac, Penalty, RateLimit, RestrictPorts, SessionCap, Slot, Station
 from switchguard.errors import DeviceError, UnexpectedOutput
 
 TABLE = "inet switchguard"
-_SET = re.compile(r"block_(?P<block>mac|ip4|ip6)|(?P<kind>cap|limit|ports)_(?P<value>\d+)(?:_of_(?P<box>\d+))?_ip[46]")
+_SET = re.compile(
+    r"block_(?P<mac>mac)"
+    r"|(?:block|(?P<kind>cap|limit|ports)_(?P<value>\d+)(?:_of_(?P<box>\d+))?)_(?:ip[46]|net[46]_(?P<length>\d+))"
+)
+_SUBNETS = re.compile(r"(?P<penalty>\w+)_net(?P<family>[46])_(?P<length>\d+)")
 _LEAST = {"cap": 0, "limit": 8, "ports": 0}
 _MOST = {"cap": 1_000_000, "limit": 1_000_000_000_000, "ports": 65535}
 """Values that nft takes: at least a byte a second, at most what fits its numbers."""
@@ -49,19 +57,31 @@ class Place:
 def place_of(slot: Slot, penalty: Penalty) -> Place:
     """DeviceError for what no set of ours can express. Only numbers, MACs and addresses are ever written."""
     mac, address = slot.station.mac, slot.address
+    who = _members_of(slot)
     match penalty:
-        case Block(by="mac") if mac is not None and address is None and mac.value and not mac.is_multicast:
+        case Block(by="mac") if mac is not None and who is None and mac.value and not mac.is_multicast:
             return Place("block_mac", str(mac))
-        case Block(by="address") if address is not None:
-            return Place(f"block_ip{address.version}", str(address))
+        case Block(by="address") if who is not None:
+            return Place(f"block_{who[0]}", who[1])
         case SessionCap(sessions=value) | RateLimit(bits_per_second=value) | RestrictPorts(up_to=value):
             box = penalty.within if isinstance(penalty, RateLimit) else None
-            if address is not None and all(
+            if who is not None and all(
                 _LEAST[penalty.kind] <= it <= _MOST[penalty.kind] for it in (value, value if box is None else box)
             ):
                 shared = "" if box is None else f"_of_{box}"
-                return Place(f"{penalty.kind}_{value}{shared}_ip{address.version}", str(address))
-    raise DeviceError(slot.device, f"{penalty} cannot be put on {address or slot.station}")
+                return Place(f"{penalty.kind}_{value}{shared}_{who[0]}", who[1])
+    raise DeviceError(slot.device, f"{penalty} cannot be put on {address or slot.network or slot.station}")
+
+
+def _members_of(slot: Slot) -> tuple[str, str] | None:
+    """How the set's name ends, and the element. None for a MAC, and for what is both an address and a subnet."""
+    match slot.address, slot.network:
+        case (address, None) if address is not None:
+            return f"ip{address.version}", str(address)
+        case (None, network) if network is not None and network.prefixlen > 0:
+            return f"net{network.version}_{network.prefixlen}", str(network.network_address)
+        case _:
+            return None
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
@@ -82,27 +102,59 @@ def script(changes: Sequence[Change]) -> tuple[str, ...]:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Members:
+    """The clients, or subnets of one length, of one penalty and family: a set, and how a packet is looked up in it."""
+
+    set_name: str
+    family: int
+    purposes: str
+    """How the names of the sets begin that count or meter each of them."""
+    mask: str = ""
+
+    def key(self, side: str) -> str:
+        return f"{'ip' if self.family == 4 else 'ip6'} {side}{self.mask}"
+
+    def match(self, side: str) -> str:
+        return f"{self.key(side)} @{self.set_name}"
+
+    def metered(self, purpose: str) -> str:
+        return f"{self.purposes}_{purpose}{self.family}"
+
+
+def _members(name: str) -> tuple[_Members, ...]:
+    subnets = _SUBNETS.fullmatch(name)
+    if subnets is None:
+        return tuple(_Members(f"{name}_ip{family}", family, name) for family in (4, 6))
+    family = int(subnets["family"])
+    any_address = "0.0.0.0" if family == 4 else "::"  # noqa: S104  the mask is all that is asked of it
+    mask = ip_network(f"{any_address}/{subnets['length']}").netmask
+    return (_Members(name, family, name, f" & {mask}"),)
+
+
 def _definition(name: str) -> Iterator[str]:
-    """The sets, chains and rules of one penalty: `block`, or kind and value."""
-    kind, _, value = name.partition("_")
-    if kind == "block":
+    """The sets, chains and rules of one penalty: `block`, or kind and value; for subnets also family and length."""
+    subnets, members = _SUBNETS.fullmatch(name), _members(name)
+    kind, _, value = (subnets["penalty"] if subnets else name).partition("_")
+    if name == "block":
         yield f"add set {TABLE} block_mac {{ type ether_addr; }}"
-    yield f"add set {TABLE} {name}_ip4 {{ type ipv4_addr; }}"
-    yield f"add set {TABLE} {name}_ip6 {{ type ipv6_addr; }}"
+    yield from (f"add set {TABLE} {it.set_name} {{ type ipv{it.family}_addr; }}" for it in members)
     match kind:
         case "block":
-            yield from _chain("block_in", "prerouting", "raw", _block_in())
-            yield from _chain("block_through", "forward", "filter", _block_through())
+            macs = ("ether saddr @block_mac drop",) if name == "block" else ()
+            incoming = (*macs, *(f"{it.match('saddr')} drop" for it in members))
+            yield from _chain(f"{name}_in", "prerouting", "raw", incoming)
+            yield from _chain(f"{name}_through", "forward", "filter", (f"{it.match('daddr')} drop" for it in members))
         case "cap":
-            yield from _metered(name, ("seen",), "")
-            yield from _chain(name, "forward", "filter", _cap(name, int(value)))
+            yield from _metered(members, ("seen",), "")
+            yield from _chain(name, "forward", "filter", _cap(members, int(value)))
         case "limit":
             slice_, _, box = value.partition("_of_")
-            yield from _metered(name, ("up", "down"), "flags dynamic,timeout; timeout 1m;")
+            yield from _metered(members, ("up", "down"), "flags dynamic,timeout; timeout 1m;")
             yield from (_box(box, way) for way in ("up", "down") if box)
-            yield from _chain(name, "forward", "filter", _limit(name, int(slice_), box))
+            yield from _chain(name, "forward", "filter", _limit(members, int(slice_), box))
         case "ports":
-            yield from _chain(name, "forward", "filter", _ports(name, int(value)))
+            yield from _chain(name, "forward", "filter", _ports(members, int(value)))
 
 
 def _chain(name: str, hook: str, priority: str, rules: Iterable[str]) -> Iterator[str]:
@@ -111,39 +163,28 @@ def _chain(name: str, hook: str, priority: str, rules: Iterable[str]) -> Iterato
     yield from (f"add rule {TABLE} {name} {rule}" for rule in rules)
 
 
-def _metered(name: str, purposes: Iterable[str], options: str) -> Iterator[str]:
-    """Sets that rules fill with a counter or a bucket for each client."""
-    for purpose in purposes:
-        for family in "46":
-            wanted = options or "flags dynamic;"
-            yield f"add set {TABLE} {name}_{purpose}{family} {{ type ipv{family}_addr; size 65535; {wanted} }}"
+def _metered(members: Iterable[_Members], purposes: Sequence[str], options: str) -> Iterator[str]:
+    """Sets that rules fill with a counter or a bucket for each client or subnet."""
+    wanted = options or "flags dynamic;"
+    for it in members:
+        for purpose in purposes:
+            yield f"add set {TABLE} {it.metered(purpose)} {{ type ipv{it.family}_addr; size 65535; {wanted} }}"
 
 
-def _block_in() -> Iterator[str]:
-    yield "ether saddr @block_mac drop"
-    yield "ip saddr @block_ip4 drop"
-    yield "ip6 saddr @block_ip6 drop"
+def _cap(members: Iterable[_Members], sessions: int) -> Iterator[str]:
+    for it in members:
+        count = f"add @{it.metered('seen')} {{ {it.key('saddr')} ct count over {sessions} }} drop"
+        yield f"ct state new {it.match('saddr')} {count}"
 
 
-def _block_through() -> Iterator[str]:
-    yield "ip daddr @block_ip4 drop"
-    yield "ip6 daddr @block_ip6 drop"
-
-
-def _cap(name: str, sessions: int) -> Iterator[str]:
-    for ip, family in (("ip", 4), ("ip6", 6)):
-        count = f"add @{name}_seen{family} {{ {ip} saddr ct count over {sessions} }} drop"
-        yield f"ct state new {ip} saddr @{name}_ip{family} {count}"
-
-
-def _limit(name: str, bits_per_second: int, box: str) -> Iterator[str]:
+def _limit(members: Iterable[_Members], bits_per_second: int, box: str) -> Iterator[str]:
     """First the member's own slice, then what all have together: what is dropped uses up nothing of the box."""
-    for ip, family in (("ip", 4), ("ip6", 6)):
+    for it in members:
         for side, purpose in (("saddr", "up"), ("daddr", "down")):
-            member = f"{ip} {side} @{name}_ip{family}"
-            yield f"{member} update @{name}_{purpose}{family} {{ {ip} {side} limit {_rate(bits_per_second)} }} drop"
+            meter = f"{{ {it.key(side)} limit {_rate(bits_per_second)} }}"
+            yield f"{it.match(side)} update @{it.metered(purpose)} {meter} drop"
             if box:
-                yield f'{member} limit name "box_{box}_{purpose}" drop'
+                yield f'{it.match(side)} limit name "box_{box}_{purpose}" drop'
 
 
 def _box(bits_per_second: str, way: str) -> str:
@@ -155,9 +196,9 @@ def _rate(bits_per_second: int) -> str:
     return f"rate over {rate} bytes/second burst {max(_LEAST_BURST, rate // 4)} bytes"
 
 
-def _ports(name: str, highest: int) -> Iterator[str]:
-    for ip, family in (("ip", 4), ("ip6", 6)):
-        yield f"{ip} saddr @{name}_ip{family} meta l4proto {{ tcp, udp }} th dport > {highest} drop"
+def _ports(members: Iterable[_Members], highest: int) -> Iterator[str]:
+    for it in members:
+        yield f"{it.match('saddr')} meta l4proto {{ tcp, udp }} th dport > {highest} drop"
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -187,22 +228,27 @@ def _elements(device: str, found: Mapping[str, Any]) -> Iterator[tuple[Slot, Pen
             yield _slot(device, name, str(value))
         except ValueError as error:
             raise UnexpectedOutput(
-                device, f"{name[0]}: {element}", "an element that is neither MAC nor address"
+                device, f"{name[0]}: {element}", "an element that is no MAC, address or subnet"
             ) from error
 
 
 def _slot(device: str, name: re.Match[str], value: str) -> tuple[Slot, Penalty]:
-    if name["block"] == "mac":
+    """ValueError for an element that is no MAC, no address, or no subnet of its set's length."""
+    if name["mac"]:
         return Slot(device, Block.kind, Station(mac=Mac.parse(value))), Block()
-    address = ip_address(value)
-    if name["block"]:
-        return Slot(device, Block.kind, address=address), Block("address")
-    penalty: Penalty
-    match name["kind"], int(name["value"]):
-        case "cap", number:
-            penalty = SessionCap(number)
-        case "limit", number:
-            penalty = RateLimit(number, int(name["box"]) if name["box"] else None)
-        case _, number:
-            penalty = RestrictPorts(number)
-    return Slot(device, penalty.kind, address=address), penalty
+    penalty = _penalty(name)
+    if name["length"]:
+        return Slot(device, penalty.kind, network=ip_network(f"{value}/{name['length']}")), penalty
+    return Slot(device, penalty.kind, address=ip_address(value)), penalty
+
+
+def _penalty(name: re.Match[str]) -> Penalty:
+    match name["kind"]:
+        case None:
+            return Block("address")
+        case "cap":
+            return SessionCap(int(name["value"]))
+        case "limit":
+            return RateLimit(int(name["value"]), int(name["box"]) if name["box"] else None)
+        case _:
+            return RestrictPorts(int(name["value"]))

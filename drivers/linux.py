@@ -16,6 +16,7 @@ while as FAILED or INCOMPLETE; net-snmp has no bridge tables of its own.
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from ipaddress import IPv4Address, IPv6Address
 from itertools import chain
 from typing import Any, ClassVar
 
@@ -62,10 +63,10 @@ class Linux(SnmpTables):
     platform = PLATFORM
     facts = Facts(
         penalties={
-            "block": ("mac_adjacent", "address"),
-            "cap": ("address",),
-            "limit": ("address",),
-            "ports": ("address",),
+            "block": ("mac_adjacent", "address", "network"),
+            "cap": ("address", "network"),
+            "limit": ("address", "network"),
+            "ports": ("address", "network"),
         },
         directions="source",
         ownership="named set",
@@ -77,8 +78,12 @@ class Linux(SnmpTables):
 
     def nat(self, session: Session) -> tuple[NatUsage, ...]:
         """Usage per inside address. The gateway's own sessions are nobody's. Any line that is no row is an error."""
+        return self.nat_table(session).usages
+
+    def nat_table(self, session: Session) -> NatTable:
+        """The same with the remote networks and ports that most sessions lead to, the gateway's own among them."""
         if isinstance(session, SpeaksNetlink) and session.speaks("netlink"):
-            return _linux_kernel.usages(session, self._own(session), self._timeouts(session))
+            return _linux_kernel.table(session, self._own(session), self._timeouts(session))
         chunks = session.stream(NAT)
         begun = next(chunks, b"")  # the table is under way while the rest is asked
         own, timeouts = self._own(session), self._timeouts(session)
@@ -89,7 +94,7 @@ class Linux(SnmpTables):
             raise UnexpectedOutput(session.device.name, line, what)
         if not table.complete:
             raise UnexpectedOutput(session.device.name, DUMP, "a NAT table that ends in the middle of a line")
-        return table.usages
+        return table
 
     def nat_begins(self, session: Session, tick_s: float) -> Iterator[tuple[NatUsage, ...]]:
         """From the kernel itself where we run on it, else from `conntrack -E` on a channel of its own."""
@@ -178,17 +183,17 @@ class Linux(SnmpTables):
     def push(self, session: Session, changes: Sequence[Change]) -> Diff:
         return _linux_limits.push(session, changes)
 
-    def clear_sessions(self, session: Session, addresses: Sequence[Address]) -> int:
-        """Sessions that these addresses began. Each address costs a walk of the whole table on the gateway: in the
+    def clear_sessions(self, session: Session, addresses: Sequence[Address | Network]) -> int:
+        """Sessions that these addresses and subnets began. Each costs a walk of the whole table on the gateway: in the
         kernel alone where that honours our filter, else with all of it passed to conntrack (ten times as long)."""
         return sum(self._clear(session, address) for address in addresses)
 
-    def _clear(self, session: Session, address: Address) -> int:
-        if isinstance(session, SpeaksNetlink) and session.speaks("netlink"):
-            cleared = _linux_kernel.clear(session, address)
+    def _clear(self, session: Session, source: Address | Network) -> int:
+        if isinstance(source, IPv4Address | IPv6Address) and isinstance(session, SpeaksNetlink):
+            cleared = _linux_kernel.clear(session, source) if session.speaks("netlink") else None
             if cleared is not None:
                 return cleared
-        command = f"conntrack -D -f ipv{address.version} -s {address}"
+        command = f"conntrack -D -f ipv{source.version} -s {source}"
         try:
             return sum(chunk.count(b"\n") for chunk in session.stream(command))
         except CommandRefused as error:

@@ -14,6 +14,7 @@ from typing import Literal, Protocol, runtime_checkable
 from switchguard.core.model import (
     Address,
     Change,
+    Destination,
     Device,
     Diff,
     Enforced,
@@ -220,6 +221,13 @@ class ReadsNat(Protocol):
 
 
 @runtime_checkable
+class ReadsDestinations(Protocol):
+    """Tells with the translations, from one and the same reading, where most of them lead to."""
+
+    def nat_table(self, session: Session) -> "NatTable": ...
+
+
+@runtime_checkable
 class ReadsNatSize(Protocol):
     def nat_size(self, session: Session) -> NatSize: ...
 
@@ -264,6 +272,8 @@ class NatTable:
     """Line number and text of the first three lines that are neither rows nor noise."""
     complete: bool = True
     """Whether the last line was a whole one."""
+    destinations: tuple[Destination, ...] = ()
+    """Remote networks and ports with most sessions or octets, of whoever's rows; most sessions first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,8 +318,8 @@ class Enforces(Protocol):
 
 @runtime_checkable
 class ClearsSessions(Protocol):
-    def clear_sessions(self, session: Session, addresses: Sequence[Address]) -> int:
-        """Delete the translations of these inside addresses; how many went."""
+    def clear_sessions(self, session: Session, addresses: Sequence[Address | Network]) -> int:
+        """Delete the sessions that these addresses, or anybody in these subnets, began; how many went."""
 
 
 Ticks = Generator[tuple[NatUsage, ...], None, None]

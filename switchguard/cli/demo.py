@@ -66,7 +66,7 @@ def demo(
 def go_inside(as_json: bool, record: Path | None) -> None:
     flags = [*(["--json"] if as_json else []), *(["--record", str(record.absolute())] if record else [])]
     try:
-        enter.enter(["run", sys.argv[0], "lab", "demo", *flags])
+        raise typer.Exit(enter.enter(["run", sys.argv[0], "lab", "demo", *flags]))
     except LabError as error:
         if as_json or record:
             raise

@@ -54,6 +54,7 @@ def slot_object(slot: Slot) -> Json:
         "kind": slot.kind,
         "station": {"port": station.port, "vlan": station.vlan, "mac": str(station.mac) if station.mac else None},
         "address": str(slot.address) if slot.address else None,
+        "network": str(slot.network) if slot.network else None,
     }
 
 

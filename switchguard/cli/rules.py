@@ -32,7 +32,7 @@ def _group() -> None:
 
 
 @app.command("test")
-def test(
+def try_policy(
     ctx: typer.Context,
     file: Annotated[Path, typer.Argument(help="A recorded evening, or a snapshot saved by `poll --save`.")],
     site: Annotated[Path | None, typer.Option(metavar="DIR", help="The site, if not told before.")] = None,

@@ -14,8 +14,8 @@ from switchguard.core.model import (
     Attribution,
     Client,
     ClientId,
+    Destination,
     Mac,
-    Network,
     PastPenalty,
     Rule,
     Verdict,
@@ -26,6 +26,7 @@ Streaks = Mapping[tuple[str, str], int]
 
 NAT = "nat"
 """The name under which `Evidence.connections` has what the translation tables tell."""
+NO_REGISTRY = "there is no registry, or it could not be read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,16 +108,6 @@ class InterfaceRates:
 
 
 @dataclass(frozen=True, slots=True)
-class Destination:
-    """A remote network and port that clients talk to at this moment."""
-
-    network: Network
-    port: int | None
-    sessions: int
-    octets: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Evidence:
     """One poll's evidence. Only `attribution` and `now` are needed; the rest is history, or comes from the site."""
 
@@ -135,10 +126,12 @@ class Evidence:
     """Name of a log, or `nat` -> source -> its new connections. A minute without any has no entry."""
     registry: Mapping[Mac, str] | None = None
     """Registered MAC -> the person it belongs to. None: there is no registry, or it could not be read."""
+    no_registry: str = NO_REGISTRY
+    """Why there is none."""
     first_seen: Mapping[Mac, datetime] = field(default_factory=dict)
     interfaces: tuple[InterfaceRates, ...] = ()
     destinations: tuple[Destination, ...] = ()
-    """By sessions, most first; as many as the platform tells."""
+    """By sessions, most first; as many as the platform tells, those with most octets among them."""
 
     def streak(self, rule: Rule, client: ClientId) -> int:
         """Polls in a row over the threshold, before this one."""

@@ -101,8 +101,8 @@ def penalty_phrase(penalty: Penalty) -> str:
 
 def slot_phrase(slot: Slot) -> str:
     """Where it is done: `02:00:00:00:00:07 in VLAN 10 on sw1`."""
-    address = () if slot.address is None else (str(slot.address),)
-    return f"{' '.join((*address, *_station_words(slot.station))) or 'everybody'} on {slot.device}"
+    addresses = (str(it) for it in (slot.address, slot.network) if it is not None)
+    return f"{' '.join((*addresses, *_station_words(slot.station))) or 'everybody'} on {slot.device}"
 
 
 def change_sentence(change: Change) -> str:

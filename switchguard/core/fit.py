@@ -4,6 +4,7 @@
 - Known who, but not where (no switch is read, or none has it): a MAC block is still right on a device that blocks whole
   MACs, as the MAC comes from the gateway's own table. It is not right for a MAC that some edge port shows and that
   could not be pinned: then two stations may be using it, and one of them may have copied it.
+- A subnet is only put where a device takes it as one: its addresses one by one would let the next one through.
 - A person who names the device answers for the place; who names the MAC, for the identity.
 - A penalty on a MAC or an address is preferred to one on a port, which hits whoever is plugged in there.
 - Being blocked hides a client: drop entries shadow it in forwarding tables. So what holds a penalty already counts as
@@ -134,18 +135,21 @@ def slots_on(
 
 def _first_fitting(enforcer: Enforcer, unit: Unit, situation: Situation, named: bool) -> tuple[Slot, ...] | Objection:
     """In the first scope that works; if none does, why the best one does not."""
-    scopes = _scopes(unit.verdict.penalty, enforcer.facts, named)
+    scopes = _scopes(unit.whom, enforcer.facts, named)
     results = [_in_scope(scope, enforcer.device.name, unit, situation) for scope in scopes]
     fitting = [result for result in results if not isinstance(result, Objection)]
-    cannot = Objection(
-        "unsupported", f"{enforcer.device.platform} has no way here for {penalty_phrase(unit.verdict.penalty)}"
-    )
+    wish = penalty_phrase(unit.verdict.penalty) + ("" if unit.whom.network is None else " on a whole subnet")
+    cannot = Objection("unsupported", f"{enforcer.device.platform} has no way here for {wish}")
     return (fitting or results or [cannot])[0]
 
 
-def _scopes(penalty: Penalty, facts: Facts, named: bool) -> list[Scope]:
+def _scopes(whom: Subject, facts: Facts, named: bool) -> list[Scope]:
     """The driver's order, but a port comes last, and only where it was named."""
-    offered = facts.penalties.get(penalty.kind, ())
+    penalty = whom.verdict.penalty
+    every = facts.penalties.get(penalty.kind, ())
+    if whom.network is not None:
+        return [scope for scope in every if scope == "network"]
+    offered = [scope for scope in every if scope != "network"]
     if isinstance(penalty, Block):
         return [scope for scope in offered if (scope == "address") == (penalty.by == "address") and scope != "port"]
     ports: list[Scope] = ["port"] if named and "port" in offered else []
@@ -153,6 +157,8 @@ def _scopes(penalty: Penalty, facts: Facts, named: bool) -> list[Scope]:
 
 
 def _in_scope(scope: Scope, device: str, unit: Unit, situation: Situation) -> tuple[Slot, ...] | Objection:
+    if scope == "network":
+        return _whole_network(device, unit)
     if scope == "address":
         return _weak(unit, situation) or _by_address(device, unit)
     if not unit.macs and scope != "port":
@@ -169,6 +175,12 @@ def _by_address(device: str, unit: Unit) -> tuple[Slot, ...] | Objection:
     kind = unit.verdict.penalty.kind
     slots = tuple(Slot(device, kind, address=it) for it in unit.whom.addresses if not it.is_link_local)
     return slots or Objection("unlocated", "none of its addresses is known")
+
+
+def _whole_network(device: str, unit: Unit) -> tuple[Slot, ...] | Objection:
+    if _by_mac(unit.verdict.penalty):
+        return Objection("unsupported", "a subnet has no MAC: its penalty must be {block: address}")
+    return (Slot(device, unit.verdict.penalty.kind, network=unit.whom.network),)
 
 
 def _whole_mac(scope: Scope, device: str, unit: Unit, situation: Situation) -> tuple[Slot, ...] | Objection:
@@ -250,8 +262,9 @@ def _no_room(enforcer: Enforcer, slots: Iterable[Slot], occupied: Collection[Slo
 
 
 def location_of(unit: Unit) -> Location | None:
-    """Where this unit's MAC is; a client with several MACs has one location, which is that of one of them."""
-    for client in unit.whom.clients:
+    """Where this unit's MAC is; a client with several MACs has one location, which is that of one of them. A subnet is
+    nowhere in particular."""
+    for client in unit.whom.clients if unit.whom.network is None else ():
         if client.location is None:
             continue
         if unit.key is None or client.location.station.mac == unit.key or client.macs == (unit.key,):

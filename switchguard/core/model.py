@@ -233,6 +233,19 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class Destination:
+    """A remote network and port that clients talk to at this moment."""
+
+    network: Network
+    port: int | None
+    sessions: int
+    octets: int | None = None
+    """Both directions together, since the sessions began."""
+    device: str = ""
+    """Whose translation table says so."""
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything that one gathering saw, and what it could not see."""
 
@@ -250,6 +263,8 @@ class Snapshot:
     own_addresses: tuple[Address, ...] = ()
     readings: tuple[Reading, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    destinations: tuple[Destination, ...] = ()
+    """Where most of the translations lead to, with the table `nat`: a few rows of each gateway that tells."""
 
 
 # --- who and where ---------------------------------------------------------------------------------------------------
@@ -491,13 +506,14 @@ class Slot:
     """One place on one device where one kind of penalty can sit: the key of everything that is enforced.
 
     block by MAC: station.mac, and station.vlan where the platform blocks per VLAN (scope `mac_vlan`) · cap, limit and
-    block by address: `address` · limit on a port: station.port.
+    block by address: `address` · the same for a whole subnet: `network` · limit on a port: station.port.
     """
 
     device: str
     kind: str
     station: Station = Station()
     address: Address | None = None
+    network: Network | None = None
 
 
 Enforced = Mapping[Slot, Penalty]
@@ -538,7 +554,7 @@ class SessionFlush:
     """After a block: forget the client's sessions on this gateway, so that its table shrinks."""
 
     device: str
-    addresses: tuple[Address, ...]
+    addresses: tuple[Address | Network, ...]
     verdict: str
 
 
@@ -589,9 +605,9 @@ class Outcome:
 
 # --- what a driver declares ------------------------------------------------------------------------------------------
 
-Scope = Literal["mac_vlan", "mac_device", "mac_adjacent", "address", "port"]
+Scope = Literal["mac_vlan", "mac_device", "mac_adjacent", "address", "network", "port"]
 """Where a penalty of some kind can be put: a MAC in one VLAN, on the whole device, or only where the device is the
-client's first hop; an inside address; a port."""
+client's first hop; an inside address; a subnet, inside or out; a port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -714,6 +730,9 @@ class Safeguards:
     min_confidence: float = 0.7
     max_age_s: float = 300.0
     """Observations older than this do not justify a write."""
+    widest_subnet: int = 16
+    """Prefix length: no penalty covers a larger IPv4 network than this. Below, of an IPv6 network."""
+    widest_subnet_ipv6: int = 48
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,9 @@ def stays(unit: Unit, situation: Situation) -> bool:
     """In force somewhere by MAC or port, as far as we know, while its client is nowhere to be followed to."""
     if location_of(unit) is not None or unit.verdict.on_device is not None:
         return False
-    return any(slot.address is None and in_force(slot, situation) for slot in held_by(unit, situation))
+    return any(
+        slot.address is None and slot.network is None and in_force(slot, situation) for slot in held_by(unit, situation)
+    )
 
 
 def in_force(slot: Slot, situation: Situation) -> bool:

@@ -50,6 +50,7 @@ from switchguard.core.safeguards import (
     enforces,
     exempt_by,
     never,
+    never_whole,
     overrides_exemption,
     refuse,
     subject,
@@ -132,6 +133,8 @@ def _admit(
         slots = (slot for slot, it in situation.held.items() if verdict.id in it.verdicts)
         whom = subject(verdict, situation.attribution, slots)
         objection = never(whom, exempt, situation.attribution, situation.now)
+        if objection is None and whom.network is not None:
+            objection = never_whole(whom.network, situation.attribution, situation.policy)
         if objection:
             what = f"{penalty_phrase(verdict.penalty)} for {verdict.client}"
             refused.append(refuse(verdict, what, objection))
@@ -271,13 +274,14 @@ def _flushes(changes: Iterable[Change], people: Iterable[Subject], situation: Si
         if enforcer.clears_sessions and enforces(situation.policy, enforcer.device)
     )
     for whom in sorted(people, key=lambda it: it.verdict.id):
-        addresses = tuple(address for address in whom.addresses if not address.is_link_local)
+        seen = tuple(address for address in whom.addresses if not address.is_link_local)
+        addresses = seen if whom.network is None else (whom.network,)
         if whom.verdict.id in blocked and addresses:
             yield from (SessionFlush(name, addresses, whom.verdict.id) for name in gateways)
 
 
-def _slot_order(slot: Slot) -> tuple[str, str, int, int, str, tuple[int, int]]:
-    station, address = slot.station, slot.address
+def _slot_order(slot: Slot) -> tuple[str, str, int, int, str, tuple[int, int], tuple[int, int, int]]:
+    station, address, network = slot.station, slot.address, slot.network
     return (
         slot.device,
         slot.kind,
@@ -285,6 +289,7 @@ def _slot_order(slot: Slot) -> tuple[str, str, int, int, str, tuple[int, int]]:
         -1 if station.vlan is None else station.vlan,
         station.port or "",
         (0, 0) if address is None else (address.version, int(address)),
+        (0, 0, 0) if network is None else (network.version, int(network.network_address), network.prefixlen),
     )
 
 

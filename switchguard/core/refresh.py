@@ -44,6 +44,7 @@ def refresh(old: Snapshot | None, new: Snapshot) -> Snapshot:
         counters=merged("counters", old.counters, new.counters),
         links=merged("links", old.links, new.links),
         interfaces=merged("interfaces", old.interfaces, new.interfaces),
+        destinations=merged("nat", old.destinations, new.destinations),
         readings=(*_of_others(old.readings, present, asked), *new.readings),
         gaps=(*_of_others(old.gaps, present, asked), *new.gaps),
     )

@@ -1,7 +1,8 @@
 """What must never be touched, what must not be touched now, and how much at once looks like our own mistake.
 
 Three kinds, because a standing penalty reacts differently to each:
-- `never`: exemptions, reserved and infrastructure addresses. Refuses, and lifts what stands.
+- `never`, `never_whole`: exemptions, reserved and infrastructure addresses, and subnets that are too large or not one
+  zone's. Refuses, and lifts what stands.
 - `not_anew`, `not_at`, `not_on_port`: routers, uplinks, weak evidence. Refuses what is new; what stands, stays: a
   client must not be able to shake off a penalty by moving, hiding or taking a dozen addresses.
 - `too_many`, `too_many_on`: brakes. They stop new penalties, never a release.
@@ -23,6 +24,8 @@ from switchguard.core.model import (
     Location,
     Mac,
     Mode,
+    Network,
+    Notify,
     Policy,
     Refusal,
     Safeguards,
@@ -57,12 +60,19 @@ class Subject:
     all_addresses: frozenset[Address]
     users: frozenset[str]
 
+    @property
+    def network(self) -> Network | None:
+        """The subnet that the penalty covers. A notice covers nothing but those who were seen."""
+        return _covered(self.verdict)
+
 
 def subject(verdict: Verdict, attribution: Attribution, held: Iterable[Slot] = ()) -> Subject:
     """The verdict's own MACs and addresses and those that its identity has now, less what is somebody else's now."""
     named_macs, named_addresses = _named_macs(verdict), _named_addresses(verdict)
 
     def shares(client: Client) -> bool:
+        if _any_within(client.addresses, _covered(verdict)):
+            return True
         if verdict.client == client.identity or not named_macs.isdisjoint(client.macs):
             return True
         return not named_macs and not named_addresses.isdisjoint(client.addresses)
@@ -111,13 +121,36 @@ def never(whom: Subject, exemptions: Iterable[Exemption], attribution: Attributi
             return Objection("infrastructure", f"{mac} is {why}")
         if owner := attribution.infrastructure.get(mac):
             return Objection("infrastructure", f"{mac} belongs to {owner}")
-    for address in sorted(whom.all_addresses, key=str):
+    covered = {it for it in attribution.infrastructure_addresses if _any_within((it,), whom.network)}
+    for address in sorted(whom.all_addresses | covered, key=str):
         if owner := attribution.infrastructure_addresses.get(address):
             return Objection("infrastructure", f"{address} belongs to {owner}")
     exempt = exempt_by(whom, exemptions, now)
     if exempt is None or overrides_exemption(whom.verdict):
         return None
     return Objection("exemption", f"it is exempt: {exempt.why}")
+
+
+def never_whole(network: Network, attribution: Attribution, policy: Policy) -> Objection | None:
+    """Why no penalty may cover this subnet, whoever asks. One with clients of ours must lie within a single network of
+    one zone, so that nobody next door is hit; elsewhere on the internet only its size counts."""
+    limits = policy.safeguards
+    widest = limits.widest_subnet if network.version == 4 else limits.widest_subnet_ipv6
+    if network.prefixlen < widest:
+        return Objection(
+            "blast_radius", f"{network} is larger than a /{widest}, the widest subnet that may be penalised"
+        )
+    if any(getattr(network, sort) for sort in ("is_multicast", "is_loopback", "is_link_local", "is_unspecified")):
+        return Objection("infrastructure", f"{network} is reserved")
+    ours = sorted(it.identity for it in attribution.clients if _any_within(it.addresses, network))
+    touched = [zone for zone in policy.zones if any(network.overlaps(it) for it in zone.networks)]
+    if len(touched) > 1:
+        return Objection("spread", f"{network} is in several zones: {', '.join(zone.name for zone in touched)}")
+    if touched and not any(_inside(network, it) for it in touched[0].networks):
+        return Objection("spread", f"{network} is more than the zone {touched[0].name}")
+    if ours and not touched:
+        return Objection("spread", f"{network} has clients of ours ({ours[0]}), but is in no zone")
+    return None
 
 
 def exempt_by(whom: Subject, exemptions: Iterable[Exemption], now: datetime) -> Exemption | None:
@@ -222,6 +255,10 @@ def too_many_on(device: str, penalties: int, limits: Safeguards) -> Objection | 
     return Objection("blast_radius", f"{device} would hold {penalties} penalties, more than {limits.per_device}")
 
 
+def _covered(verdict: Verdict) -> Network | None:
+    return None if isinstance(verdict.penalty, Notify) else verdict.network
+
+
 def _named_macs(verdict: Verdict) -> set[Mac]:
     sort, _, name = verdict.client.partition(":")
     return {*verdict.macs, *((Mac.parse(name),) if sort == "mac" else ())}
@@ -240,6 +277,17 @@ def _users(verdict: Verdict, clients: Iterable[Client]) -> set[str]:
 
 def _covers(exemption: Exemption, whom: Subject) -> bool:
     network = exemption.network
-    if network is not None and any(it.version == network.version and it in network for it in whom.all_addresses):
+    if network is not None and (
+        _any_within(whom.all_addresses, network) or (whom.network is not None and whom.network.overlaps(network))
+    ):
         return True
     return exemption.mac in whom.all_macs or exemption.user in whom.users
+
+
+def _any_within(addresses: Iterable[Address], network: Network | None) -> bool:
+    return network is not None and any(it.version == network.version and it in network for it in addresses)
+
+
+def _inside(inner: Network, outer: Network) -> bool:
+    """`subnet_of` for either family; two families never compare."""
+    return inner.version == outer.version and inner.network_address in outer and inner.prefixlen >= outer.prefixlen

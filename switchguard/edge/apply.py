@@ -289,6 +289,12 @@ def _defect(error: Exception) -> str:
 
 def _place(slot: Slot) -> str:
     station = slot.station
-    parts = {"MAC": station.mac, "address": slot.address, "port": station.port, "VLAN": station.vlan}
+    parts = {
+        "MAC": station.mac,
+        "address": slot.address,
+        "network": slot.network,
+        "port": station.port,
+        "VLAN": station.vlan,
+    }
     where = " ".join(f"{name} {value}" for name, value in parts.items() if value is not None)
     return f"{slot.device}: {slot.kind} {where}"

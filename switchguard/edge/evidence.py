@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from switchguard.core.accounting import Account, Books, account
 from switchguard.core.evidence import (
     NAT,
+    NO_REGISTRY,
     Connections,
     Evidence,
     InterfaceRates,
@@ -85,8 +86,10 @@ class Memory:
             traffic=self._traffic(policy, past, counted, now),
             connections=self._connections(policy.rules, now),
             registry=self._people(policy),
+            no_registry=self.registry.why if self.registry and self.registry.why else NO_REGISTRY,
             first_seen=self.archive.first_seen(_macs(attribution)),
-            interfaces=self._interfaces(now) if _has(policy.rules, unusual_traffic.KIND) else (),
+            interfaces=self._interfaces(counted, now) if _has(policy.rules, unusual_traffic.KIND) else (),
+            destinations=tuple(sorted(snapshot.destinations, key=lambda it: -it.sessions)),
         )
 
     def _traffic(
@@ -153,9 +156,12 @@ class Memory:
         self._say("registry", self.registry.why)
         return people
 
-    def _interfaces(self, now: datetime) -> tuple[InterfaceRates, ...]:
+    def _interfaces(self, counted: Account, now: datetime) -> tuple[InterfaceRates, ...]:
+        """Now is the last ten minutes, or the time since the last reading, if that is longer."""
         hours = self.archive.samples("rate", now - WEEKS, now, HOUR)
-        recent = self.archive.samples("rate", now - NOW, now, POLL)
+        recent = {place: list(samples) for place, samples in self.archive.samples("rate", now - NOW, now, POLL).items()}
+        for it in counted.metered:
+            recent.setdefault((it.device, it.interface), []).append(Sample.of(it))
         return tuple(
             InterfaceRates(
                 device,

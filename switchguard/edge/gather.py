@@ -21,6 +21,7 @@ from typing import TypeVar
 from switchguard import plugins
 from switchguard.core.model import (
     Address,
+    Destination,
     Device,
     Enforced,
     FdbEntry,
@@ -41,11 +42,13 @@ from switchguard.errors import DeviceError, SwitchguardError
 from switchguard.ports import (
     Driver,
     Enforces,
+    NatTable,
     Oid,
     Opens,
     ReadsAhead,
     ReadsArp,
     ReadsCounters,
+    ReadsDestinations,
     ReadsFdb,
     ReadsInterfaces,
     ReadsLinks,
@@ -58,13 +61,15 @@ from switchguard.ports import (
 Clock = Callable[[], datetime]
 Tell = Callable[[str], None]
 DriverOf = Callable[[str], Driver]
-Row = NatUsage | NatSize | Neighbor | FdbEntry | PortCounters | Link | Interface
+Row = NatUsage | NatSize | Neighbor | FdbEntry | PortCounters | Link | Interface | Destination
 _Reader = Callable[[Session], tuple[Row, ...]]
 _R = TypeVar("_R", NatUsage, NatSize, Neighbor, FdbEntry, PortCounters, Link, Interface)
 _T = TypeVar("_T")
 
 _GATEWAYS_ONLY: frozenset[Table] = frozenset({"nat", "nat_size"})
 """A switch whose platform could translate addresses is not asked for translations that it does not make."""
+MOST_DESTINATIONS = 64
+"""Of one gateway."""
 _THIS_HOST = "this host"
 _SNMP_AT_ONCE = 128
 """Devices that are read over SNMP alone: 10,000 questions a second to agents that take 10 ms for each."""
@@ -110,6 +115,7 @@ def gather(
         own_addresses=addresses,
         readings=tuple(answer.outcome for answer in answers if isinstance(answer.outcome, Reading)),
         gaps=tuple(answer.outcome for answer in answers if isinstance(answer.outcome, Gap)) + own_gaps,
+        destinations=tuple(row for answer in answers for row in answer.destinations),
     )
 
 
@@ -152,6 +158,8 @@ def read_enforced(
 class _Answer:
     outcome: Reading | Gap
     rows: tuple[Row, ...] = ()
+    destinations: tuple[Destination, ...] = ()
+    """What the table `nat` tells beside its rows."""
 
 
 def _ask(
@@ -216,7 +224,9 @@ def _read(
         rows = reader(session)
     except Exception as error:  # noqa: BLE001 - the boundary of a table: whatever fails is its Gap
         return _Answer(Gap(device.name, table, _why(error)))
-    return _Answer(Reading(device.name, table, at, len(rows), share_s + _seconds(started, clock())), rows)
+    beside = tuple(row for row in rows[-MOST_DESTINATIONS:] if isinstance(row, Destination)) if table == "nat" else ()
+    rows = rows[: len(rows) - len(beside)]
+    return _Answer(Reading(device.name, table, at, len(rows), share_s + _seconds(started, clock())), rows, beside)
 
 
 def _readers(driver: Driver, clock: Clock) -> dict[Table, _Reader]:
@@ -225,7 +235,10 @@ def _readers(driver: Driver, clock: Clock) -> dict[Table, _Reader]:
     if isinstance(driver, ReadsNatSize):
         nat_size = driver.nat_size
         readers["nat_size"] = lambda session: (nat_size(session),)
-    if isinstance(driver, ReadsNat):
+    if isinstance(driver, ReadsDestinations):
+        table = driver.nat_table
+        readers["nat"] = lambda session: _with_destinations(table(session))
+    elif isinstance(driver, ReadsNat):
         readers["nat"] = driver.nat
     if isinstance(driver, ReadsArp):
         readers["arp"] = driver.arp
@@ -239,6 +252,11 @@ def _readers(driver: Driver, clock: Clock) -> dict[Table, _Reader]:
         counters = driver.counters
         readers["counters"] = lambda session: counters(session, clock())
     return readers
+
+
+def _with_destinations(table: NatTable) -> tuple[Row, ...]:
+    """They come last; a few tell enough, whatever the driver tells."""
+    return (*table.usages, *table.destinations[:MOST_DESTINATIONS])
 
 
 def _why(error: Exception) -> str:

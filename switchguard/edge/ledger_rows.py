@@ -148,7 +148,7 @@ def change_subjects(connection: Connection, change: Change) -> set[str]:
 
 
 def _slot_subjects(connection: Connection, slot: Slot, verdicts: Sequence[str]) -> set[str]:
-    place = {str(it) for it in (slot.device, slot.station.mac, slot.address) if it is not None}
+    place = {str(it) for it in (slot.device, slot.station.mac, slot.address, slot.network) if it is not None}
     query = select(tables.penalties.c.verdict).where(tables.penalties.c.id.in_(verdicts))
     causes = [load(Verdict, text) for text in connection.execute(query).scalars()]
     return place.union(verdicts, *map(_verdict_subjects, causes))

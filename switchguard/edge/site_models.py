@@ -250,6 +250,13 @@ class SafeguardsModel(Strict):
     max_age: Duration = Field(
         default=timedelta(seconds=BRAKES.max_age_s), description="observations older than this justify no write"
     )
+    widest_subnet: int = Field(
+        default=BRAKES.widest_subnet,
+        ge=8,
+        le=32,
+        description="prefix length: no penalty covers a larger IPv4 network than this",
+    )
+    widest_subnet_ipv6: int = Field(default=BRAKES.widest_subnet_ipv6, ge=16, le=128, description="likewise for IPv6")
 
     def safeguards(self) -> Safeguards:
         values = {name: getattr(self, name) for name in type(self).model_fields if name != "max_age"}

@@ -28,11 +28,14 @@ from switchguard.edge.settings import load_site
 from switchguard.errors import LabError
 from switchguard.lab.control import Lab, Traffic
 from switchguard.lab.kernel import entered
+from switchguard.lab.measure import ATTEMPTS, MBIT, OFFERED, iperf_servers, rates, try_sessions, udp_sessions
 from switchguard.lab.pulse import Pulse
 from switchguard.lab.topology import INTERNET
 from switchguard.ports import Endpoint, ReadsNat
 
-OFFENDER = "c07"
+OFFENDER, GUEST, NEIGHBOUR = "c07", "c09", "c11"
+CAP, CAP_PORT = 50, 4000
+LIMIT_BPS = 4 * MBIT
 OTHER_MAC = "02:00:00:00:77:07"
 LASTS_S = 20
 PATIENCE_S = 40.0
@@ -71,6 +74,10 @@ class Evening:
     collateral: int = -1
     redetected_after_mac_change: bool = False
     released: bool = False
+    cap: dict[str, int] = field(default_factory=dict)
+    """Sessions asked for, and those that the gateway tracked of many that were tried."""
+    limit: dict[str, float] = field(default_factory=dict)
+    """Bits per second asked for, what the client got, and what its neighbour got meanwhile (iperf3)."""
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -78,7 +85,17 @@ class Evening:
         found = self.detected and self.cut and self.redetected_after_mac_change and self.released
         quick = self.seconds.get("detected_to_cut", PATIENCE_S) < 5.0
         shrunk = self.sessions_after < self.sessions_before / 10
-        return found and quick and shrunk and self.collateral == 0 and self.diff_source == "device"
+        gentle = self.capped_exactly and self.limited_within_a_tenth
+        return found and quick and shrunk and gentle and self.collateral == 0 and self.diff_source == "device"
+
+    @property
+    def capped_exactly(self) -> bool:
+        return bool(self.cap) and self.cap["sessions"] == self.cap["asked"]
+
+    @property
+    def limited_within_a_tenth(self) -> bool:
+        near = bool(self.limit) and abs(self.limit["client"] - self.limit["asked"]) <= self.limit["asked"] / 10
+        return near and self.limit["neighbour"] >= 0.9 * OFFERED
 
     def facts(self) -> dict[str, object]:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
@@ -106,6 +123,7 @@ class Demo:
             self.another_mac(pulse)
             self.the_end_by_the_clock(pulse)
             self.the_others(pulse, everybody, over - 5.0)
+        self.gentler_penalties()
         self.evening.seconds["detected_to_cut"] = round(cut_at - over, 2)
         self.evening.seconds["total"] = round(time.time() - self.started, 1)
         return self.evening
@@ -208,6 +226,22 @@ class Demo:
         self.tell(
             kind, f"{len(everybody) - 1 - len(hurt)} of {len(everybody) - 1} other clients lost not a single ping"
         )
+
+    def gentler_penalties(self) -> None:
+        """By hand, for somebody who only needs to be slowed down."""
+        client = self.lab.client(GUEST)
+        self.title(f"Gentler: {GUEST} gets a cap of {CAP} sessions, then a limit of {LIMIT_BPS // MBIT} Mbit/s")
+        self.command("cap", "ip", client.address, "--sessions", str(CAP), "--for", "10m", "--yes")
+        try_sessions(self.lab, GUEST, CAP_PORT)
+        self.evening.cap = {"asked": CAP, "sessions": udp_sessions(self.lab, GUEST, CAP_PORT)}
+        self.say(f"{ATTEMPTS} sessions tried, {self.evening.cap['sessions']} made")
+        self.command("unblock", "ip", client.address, "--yes")
+        self.command("limit", "mac", client.mac, "--rate", f"{LIMIT_BPS // MBIT}Mbps", "--for", "10m", "--yes")
+        with iperf_servers(self.lab, [GUEST, NEIGHBOUR]):
+            got = rates(self.lab, [GUEST, NEIGHBOUR], download=True, seconds=4)
+        self.evening.limit = {"asked": LIMIT_BPS, "client": round(got[GUEST]), "neighbour": round(got[NEIGHBOUR])}
+        self.say(f"iperf3: {GUEST} {got[GUEST] / MBIT:.1f} Mbit/s, its neighbour {got[NEIGHBOUR] / MBIT:.1f} Mbit/s")
+        self.command("release-all", "--yes")
 
     # --- what is measured
 

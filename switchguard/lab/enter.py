@@ -36,6 +36,7 @@ PACKAGES: Mapping[str, str] = {
     "nft": "nftables",
     "conntrack": "conntrack",
     "ethtool": "ethtool",
+    "iperf3": "iperf3",
     "snmpd": "snmpd",
     "snmpset": "snmp",
     "sshd": "openssh-server",

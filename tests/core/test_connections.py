@@ -182,7 +182,12 @@ def test_a_few_neighbours_are_no_hopper() -> None:
 
 def test_who_is_guilty_alone_is_no_evidence_against_the_neighbours() -> None:
     neighbours = {f"{OUTSIDE}{n}": at(range(24), count=2) for n in range(2, 9)}
-    assert found(judge(logged({OUTSIDE + "1": BOT, **neighbours}), RULE)) == ["address:192.0.2.1"]
+    evidence = logged({OUTSIDE + "1": BOT, **neighbours})
+    assert found(judge(evidence, RULE)) == ["address:192.0.2.1"]
+    bot, source = ClientId("address:192.0.2.1"), (ip_address(OUTSIDE + "1"),)
+    blocked = replace(standing(7), client=bot, macs=(), addresses=source)
+    assert judge(replace(evidence, standing=(blocked,)), RULE) == ()
+    assert judge(replace(evidence, past=(PastPenalty(bot, "r", NOON - HOUR, NOON),)), RULE) == ()
 
 
 def test_privacy_addresses_of_one_customer_are_one() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from copy import deepcopy
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_network
 
 import pytest
 
@@ -40,6 +40,8 @@ _KEY = {"ether_addr": Mac.parse, "ipv4_addr": IPv4Address, "ipv6_addr": IPv6Addr
 
 
 def _change(penalty: Penalty, address: str = "", mac: str = "") -> Change:
+    if "/" in address:
+        return Change(Slot("gw1", penalty.kind, network=ip_network(address)), None, penalty)
     where = IPv6Address(address) if ":" in address else IPv4Address(address) if address else None
     slot = Slot("gw1", penalty.kind, Station(mac=Mac.parse(mac) if mac else None), where)
     return Change(slot, None, penalty)
@@ -60,6 +62,22 @@ CHANGES = (
         _change(RestrictPorts(), "10.10.0.7"),
         _change(SessionCap(100), "10.10.0.7"),
         _change(Block(), mac="02:00:00:00:00:08"),
+    ),
+    (
+        _change(Block("address"), "192.0.2.0/24"),
+        _change(Block("address"), "192.0.3.0/24"),
+        _change(Block("address"), "192.0.0.0/16"),
+        _change(Block("address"), "192.0.2.7/32"),
+        _change(Block("address"), "192.0.2.7"),
+        _change(Block("address"), "2001:db8:1::/64"),
+        _change(Block("address"), "2001:db8::/48"),
+    ),
+    (
+        _change(SessionCap(100), "198.51.100.0/24"),
+        _change(RateLimit(64_000), "198.51.100.0/24"),
+        _change(RateLimit(64_000, within=20_000_000), "2001:db8:1::/64"),
+        _change(RestrictPorts(), "198.51.0.0/16"),
+        _change(RestrictPorts(), "10.10.0.7"),
     ),
 )
 

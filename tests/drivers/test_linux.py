@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Protocol, cast
 
 import pytest
@@ -12,7 +12,18 @@ from model_linux import Kernel, Model
 from replay import AT, RECORDINGS, Replay
 
 from switchguard import plugins
-from switchguard.core.model import Block, Change, Mac, Penalty, RateLimit, RestrictPorts, SessionCap, Slot, Station
+from switchguard.core.model import (
+    Block,
+    Change,
+    Mac,
+    Network,
+    Penalty,
+    RateLimit,
+    RestrictPorts,
+    SessionCap,
+    Slot,
+    Station,
+)
 from switchguard.errors import CommandRefused, DeviceError, UnexpectedOutput
 from switchguard.ports import (
     ClearsSessions,
@@ -235,6 +246,63 @@ def test_a_blocked_clients_sessions_stay_until_they_are_cleared(gateway: Gateway
     assert gateway.forwarded() == 12
     assert driver.clear_sessions(gateway, [CLIENT]) == 12
     assert gateway.forwarded() == 0
+
+
+SUBNET, NEXT_DOOR = ip_network("10.10.0.0/24"), ip_network("10.10.1.0/24")
+
+
+def on_subnet(penalty: Penalty, network: Network = SUBNET) -> Change:
+    return Change(Slot("gw1", penalty.kind, network=network), None, penalty)
+
+
+@pytest.mark.parametrize(
+    ("penalty", "through"),
+    [(Block("address"), 0), (SessionCap(5), 5), (RestrictPorts(1024), 0)],
+    ids=["block", "cap", "ports"],
+)
+def test_a_subnets_penalty_meets_who_is_in_it(gateway: Gateway, penalty: Penalty, through: int) -> None:
+    driver.push(gateway, [on_subnet(penalty)])
+    gateway.sends(12)
+    assert gateway.forwarded() == through
+
+
+def test_a_limited_subnet_gets_its_burst_and_little_more(gateway: Gateway) -> None:
+    driver.push(gateway, [on_subnet(RateLimit(8_000))])
+    gateway.sends(100, octets=1000)
+    assert 10 <= gateway.forwarded() <= 30
+
+
+@pytest.mark.parametrize("penalty", [Block("address"), SessionCap(5), RateLimit(8_000), RestrictPorts(1024)], ids=repr)
+def test_a_subnets_penalty_leaves_the_one_next_door_alone(gateway: Gateway, penalty: Penalty) -> None:
+    driver.push(gateway, [on_subnet(penalty, NEXT_DOOR)])
+    gateway.sends(12, octets=1000)
+    assert gateway.forwarded() == 12
+
+
+def test_a_released_subnet_stays_blocked_as_part_of_a_wider_one(gateway: Gateway) -> None:
+    wider, narrower = on_subnet(Block("address"), ip_network("10.10.0.0/16")), on_subnet(Block("address"))
+    driver.push(gateway, [wider, narrower])
+    driver.push(gateway, [narrower.inverse()])
+    gateway.sends(3)
+    assert gateway.forwarded() == 0
+    driver.push(gateway, [wider.inverse()])
+    gateway.sends(3)
+    assert gateway.forwarded() == 3
+
+
+def test_a_subnets_sessions_are_cleared_at_once(gateway: Gateway) -> None:
+    gateway.sends(12)
+    assert driver.clear_sessions(gateway, [NEXT_DOOR, ip_network("2001:db8::/48")]) == 0
+    assert driver.clear_sessions(gateway, [SUBNET]) == 12
+    assert gateway.forwarded() == 0
+
+
+def test_an_element_with_host_bits_is_no_subnet() -> None:
+    device = Model()
+    driver.push(device, [on_subnet(Block("address"))])
+    device.feed("nft -f -", "add element inet switchguard block_net4_24 { 10.10.0.7 }")
+    with pytest.raises(UnexpectedOutput, match="no MAC, address or subnet"):
+        driver.enforced(device)
 
 
 def test_clearing_what_is_not_there_clears_nothing(gateway: Gateway) -> None:

@@ -20,6 +20,7 @@ from switchguard.core.model import (
     Enforced,
     Facts,
     Mode,
+    Network,
     Penalty,
     Role,
     Slot,
@@ -184,7 +185,7 @@ class ToyDriver:
         session.configure(self.render(changes))
         return self.preview(session, changes)
 
-    def clear_sessions(self, session: Session, addresses: Sequence[Address]) -> int:
+    def clear_sessions(self, session: Session, addresses: Sequence[Address | Network]) -> int:
         return int(session.ask(" ".join(["flush", *map(str, addresses)])))
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
 from ipaddress import ip_address
+from itertools import pairwise
 from typing import TypeVar
 
 from switchguard.core.evidence import Connections, InterfaceRates, RateSample
@@ -76,6 +77,8 @@ class Doing:
     port: int = 443
     port_share: float = 0.8
     ports: int = 6
+    lasting: bool = True
+    """Its sessions last as long as the doing, or only some seconds each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,10 @@ class Guest:
     gone: int = 1_000_000
     also_at: tuple[str, str] | None = None
     """A second port where its MAC is seen: somebody copied it."""
+
+    def __post_init__(self) -> None:
+        if any(later.start < earlier.end for earlier, later in pairwise(self.doing)):
+            raise ValueError(f"{self.name} does two things at a time")
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +220,7 @@ def _row(guest: Guest, minute: int) -> Iterator[NatUsage]:
     if doing is None:
         return
     sessions = max(1, round(doing.sessions * _wobble(guest.name, minute)))
-    seconds = (minute - doing.start) * 60
+    seconds = (minute - doing.start) * 60 if doing.lasting else min(30, (minute - doing.start) * 60)
     yield NatUsage(
         "gw1",
         guest.address,

@@ -18,6 +18,8 @@ import pyeapi
 import yaml
 
 from switchguard.edge.ledger import SqlLedger
+from switchguard.edge.session import open_session
+from switchguard.edge.settings import load_site
 from switchguard.lab.control import Lab
 from switchguard.lab.kernel import entered
 from switchguard.lab.topology import PASSWORD, USERNAME
@@ -162,6 +164,13 @@ class Desk:
 
     def running(self, switch: str) -> list[str]:
         return self.ask(switch, "show running-config")
+
+    def configure(self, switch: str, *lines: str) -> None:
+        """As another administrator would. IOS only."""
+        site = load_site(self.lab.directory / "site")
+        device = next(device for device in site.devices if device.name == switch)
+        with open_session(device, site.endpoints[switch]) as session:
+            session.configure(lines)
 
     def ours(self) -> list[str]:
         """Every line of ours on any device: static drops, access lists, policies, elements of our sets."""

@@ -3,11 +3,8 @@
 Rates are measured with iperf3 from inside the clients. What it counts is TCP's payload, 1448 of 1514 octets of a frame.
 """
 
-import json
 import os
-import subprocess
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from ipaddress import ip_address
 from pathlib import Path
@@ -20,8 +17,7 @@ from switchguard.core.model import Change, Penalty, Quarantine, RateLimit, Restr
 from switchguard.edge.session import open_session
 from switchguard.edge.settings import load_site
 from switchguard.lab.control import Lab
-from switchguard.lab.kernel import entered
-from switchguard.lab.topology import INTERNET
+from switchguard.lab.measure import MBIT, OFFERED, iperf_servers, rates, try_sessions, udp_sessions
 from switchguard.ports import Enforces, Session
 
 pytestmark = pytest.mark.lab
@@ -29,19 +25,8 @@ pytestmark = pytest.mark.lab
 GATEWAY = cast(Enforces, plugins.driver("linux"))
 MEMBER, OTHER, NEIGHBOUR = "c01", "c02", "c11"
 """The first two are in different VLANs, so that the box has to span the gateway's interfaces."""
-PORTS = {MEMBER: 5201, OTHER: 5202, NEIGHBOUR: 5203}
-MBIT = 1_000_000
-OFFERED = 30 * MBIT
-"""Each client tries this much."""
 MANY = 150
 """Of 300 datagrams sent at once: a switch may lose some of the first ones."""
-SESSIONS = """
-import socket, sys
-for number in range(300):
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as session:
-        session.bind(("", 30_000 + number))
-        session.sendto(b"one more session", (sys.argv[1], int(sys.argv[2])))
-"""
 
 
 @pytest.fixture
@@ -52,22 +37,8 @@ def gateway(lab: Lab) -> Iterator[Session]:
 
 @pytest.fixture
 def servers(lab: Lab) -> Iterator[None]:
-    with entered("internet"):
-        running = [
-            subprocess.Popen(["iperf3", "-s", "-p", str(port)], stdout=subprocess.DEVNULL) for port in PORTS.values()
-        ]
-    lab.wait_for(lambda: all(map(listened_to, PORTS.values())), "the servers of iperf3")
-    yield
-    for server in running:
-        server.terminate()
-        server.wait()
-
-
-def listened_to(port: int) -> bool:
-    """Without knocking: a server of iperf3 takes any connection for a test."""
-    with entered("internet"):
-        words = ["ss", "-Hltn", f"sport = :{port}"]
-        return bool(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
+    with iperf_servers(lab, [MEMBER, OTHER, NEIGHBOUR]):
+        yield
 
 
 def session_with(name: str) -> AbstractContextManager[Session]:
@@ -80,20 +51,6 @@ def penalty(lab: Lab, client: str, penalty: Penalty) -> Change:
     return Change(Slot("gw", penalty.kind, address=ip_address(lab.client(client).address)), None, penalty)
 
 
-def measured(lab: Lab, clients: Sequence[str], download: bool) -> Mapping[str, float]:
-    """Bits per second of payload, all at the same time, after two seconds to settle."""
-
-    def one(client: str) -> float:
-        way = ["-R"] if download else []
-        words = ["iperf3", "-c", str(INTERNET.ip), "-p", str(PORTS[client]), "-t", "6", "-O", "2", "-J"]
-        done = lab.client(client).run([*words, "-b", str(OFFERED), *way])
-        assert done.returncode == 0, done.stdout
-        return float(json.loads(done.stdout)["end"]["sum_received"]["bits_per_second"])
-
-    with ThreadPoolExecutor(len(clients)) as pool:
-        return dict(zip(clients, pool.map(one, clients), strict=True))
-
-
 WAYS = pytest.mark.parametrize("download", [True, False], ids=["download", "upload"])
 
 
@@ -101,9 +58,9 @@ WAYS = pytest.mark.parametrize("download", [True, False], ids=["download", "uplo
 @pytest.mark.usefixtures("servers")
 def test_a_limit_is_kept_within_a_tenth_and_the_neighbour_has_all(lab: Lab, gateway: Session, download: bool) -> None:
     GATEWAY.push(gateway, [penalty(lab, MEMBER, RateLimit(4 * MBIT))])
-    rates = measured(lab, [MEMBER, NEIGHBOUR], download)
-    assert rates[MEMBER] == pytest.approx(4 * MBIT, rel=0.1)
-    assert rates[NEIGHBOUR] >= 0.9 * OFFERED
+    got = rates(lab, [MEMBER, NEIGHBOUR], download)
+    assert got[MEMBER] == pytest.approx(4 * MBIT, rel=0.1)
+    assert got[NEIGHBOUR] >= 0.9 * OFFERED
 
 
 @WAYS
@@ -112,11 +69,11 @@ def test_two_members_share_the_box(lab: Lab, gateway: Session, download: bool) -
     """Slices of 4 Mbit/s in a box of 5: together they have the box, and each alone its slice at most."""
     boxed = RateLimit(4 * MBIT, within=5 * MBIT)
     GATEWAY.push(gateway, [penalty(lab, MEMBER, boxed), penalty(lab, OTHER, boxed)])
-    rates = measured(lab, [MEMBER, OTHER, NEIGHBOUR], download)
-    assert rates[MEMBER] + rates[OTHER] == pytest.approx(5 * MBIT, rel=0.1)
-    assert max(rates[MEMBER], rates[OTHER]) <= 4 * MBIT
-    assert rates[NEIGHBOUR] >= 0.9 * OFFERED
-    assert measured(lab, [MEMBER], download)[MEMBER] == pytest.approx(4 * MBIT, rel=0.1)
+    got = rates(lab, [MEMBER, OTHER, NEIGHBOUR], download)
+    assert got[MEMBER] + got[OTHER] == pytest.approx(5 * MBIT, rel=0.1)
+    assert max(got[MEMBER], got[OTHER]) <= 4 * MBIT
+    assert got[NEIGHBOUR] >= 0.9 * OFFERED
+    assert rates(lab, [MEMBER], download)[MEMBER] == pytest.approx(4 * MBIT, rel=0.1)
 
 
 @pytest.mark.usefixtures("servers")
@@ -124,7 +81,7 @@ def test_a_limit_that_cannot_be_shaped_is_policed(lab: Lab, gateway: Session) ->
     odd = RateLimit(4 * MBIT + 8)
     diff = GATEWAY.push(gateway, [penalty(lab, MEMBER, odd)])
     assert "# policed, not shaped: tc would not tell 4000008 bit/s exactly" in diff.text.splitlines()
-    assert measured(lab, [MEMBER], download=True)[MEMBER] == pytest.approx(4 * MBIT, rel=0.1)
+    assert rates(lab, [MEMBER], download=True)[MEMBER] == pytest.approx(4 * MBIT, rel=0.1)
 
 
 def test_when_the_last_limit_ends_nothing_of_ours_is_left(lab: Lab, gateway: Session) -> None:
@@ -161,17 +118,6 @@ def test_only_ports_up_to_1024(lab: Lab, gateway: Session, port: int, passes: bo
     try_sessions(lab, NEIGHBOUR, port)
     lab.wait_for(lambda: udp_sessions(lab, NEIGHBOUR, port) >= MANY, "the neighbour's sessions")
     assert (udp_sessions(lab, MEMBER, port) >= MANY) is passes
-
-
-def try_sessions(lab: Lab, client: str, port: int) -> None:
-    """300 datagrams from 300 ports to one host."""
-    assert lab.client(client).run(["python3", "-c", SESSIONS, "198.18.0.1", str(port)]).returncode == 0
-
-
-def udp_sessions(lab: Lab, client: str, port: int) -> int:
-    with entered("gw"):
-        words = ["conntrack", "-L", "-p", "udp", "-s", lab.client(client).address, "--dport", str(port)]
-        return len(subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines())
 
 
 @pytest.mark.parametrize(("switch", "port", "client"), [("sw1", "Gi0/1", "c01"), ("sw2", "Gi0/1", "c11")])

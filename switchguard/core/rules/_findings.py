@@ -16,6 +16,9 @@ from switchguard.core.model import (
     Unit,
 )
 
+SHOWN = 3
+"""So many names a sentence has."""
+
 
 def about(
     client: Client,
@@ -72,7 +75,7 @@ def gentle(rule: Rule) -> bool:
     return isinstance(rule.sentence.penalty, RateLimit | SessionCap)
 
 
-def first_few(names: Sequence[str], most: int = 3) -> str:
+def first_few(names: Sequence[str], most: int = SHOWN) -> str:
     """`a, b, c and 4 more`."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more

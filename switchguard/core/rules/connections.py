@@ -72,19 +72,30 @@ class _Breach:
 
 
 def judge(evidence: Evidence, rule: Rule) -> tuple[Finding, ...]:
-    """Sources that break a limit, then subnets of those that do not."""
+    """Sources that break a limit, then subnets of those that neither do nor did."""
     params = params_of(rule, Params)
     sources = _recent(evidence, rule, params)
-    found = [
-        about(client, evidence, rule, breach.value, breach.because, "connections", threshold=breach.threshold)
+    clients = tuple(
+        (client, _since_release(connections, client.identity, evidence, rule))
         for client, connections in _clients(evidence, rule, sources)
         if not holds(evidence, rule, client)
-        and (breach := _breach(_since_release(connections, client.identity, evidence, rule), evidence, rule, params))
+    )
+    found = [
+        about(client, evidence, rule, breach.value, breach.because, "connections", threshold=breach.threshold)
+        for client, connections in clients
+        if (breach := _breach(connections, evidence, rule, params))
     ]
     if params.log == NAT or params.subnets == "no":
         return tuple(found)
-    guilty = {address for finding in found for address in finding.addresses}
-    return (*found, *_subnets({it: sources[it] for it in sources.keys() - guilty}, evidence, rule, params))
+    guilty = {finding.client for finding in found}
+    others = {
+        address: left
+        for client, _ in clients
+        if client.identity not in guilty
+        for address in client.addresses
+        if (left := _since_release(sources.get(address, ()), client.identity, evidence, rule))
+    }
+    return (*found, *_subnets(others, evidence, rule, params))
 
 
 def blind(evidence: Evidence, rule: Rule) -> tuple[str, ...]:

@@ -17,10 +17,10 @@ from typing import Literal
 
 from switchguard.core.calendar import hour_of_week
 from switchguard.core.evidence import Evidence, InterfaceRates, RateSample, Traffic, age
-from switchguard.core.explain import duration, rate
+from switchguard.core.explain import duration, rate, volume
 from switchguard.core.keys import About, Bps, Threshold, key, params_of
-from switchguard.core.model import Finding, Notify, Rule, RuleParams, Sentence
-from switchguard.core.rules._findings import alarm, first_few
+from switchguard.core.model import Destination, Finding, Notify, Rule, RuleParams, Sentence
+from switchguard.core.rules._findings import SHOWN, alarm, first_few
 
 KIND = "unusual_traffic"
 
@@ -147,11 +147,16 @@ def _at_this_moment(evidence: Evidence) -> Iterator[str]:
     if clients := _busiest_clients(evidence):
         yield f"busiest clients: {first_few(clients)}"
     if evidence.destinations:
-        remote = [
-            f"{it.network}{'' if it.port is None else f' port {it.port}'} ({it.sessions:,} sessions)"
-            for it in evidence.destinations
-        ]
-        yield f"busiest remote networks: {first_few(remote)}"
+        yield f"busiest remote networks: {first_few([_remote(it) for it in evidence.destinations])}"
+        largest = max(evidence.destinations, key=lambda it: it.octets or 0)
+        if largest.octets and largest not in evidence.destinations[:SHOWN]:
+            yield f"most traffic with {_remote(largest)}"
+
+
+def _remote(it: Destination) -> str:
+    port = "" if it.port is None else f" port {it.port}"
+    moved = "" if it.octets is None else f", {volume(it.octets)}"
+    return f"{it.network}{port} ({it.sessions:,} sessions{moved})"
 
 
 def _busiest_clients(evidence: Evidence) -> list[str]:

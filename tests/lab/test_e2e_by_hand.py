@@ -1,0 +1,210 @@
+"""Penalties that a person asks for, measured at the clients: put, shown, timed, paused, moved, lifted."""
+
+import sys
+
+import pytest
+from desk import INTERNET_HOST, ON_CORE, ON_SW1, PATIENCE_S, Desk
+
+from switchguard.lab.control import Lab, LabClient
+
+pytestmark = pytest.mark.lab
+
+ASK = """
+import select, socket, sys, time
+host, first, count, size = sys.argv[1], *map(int, sys.argv[2:])
+lines = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(count)]
+for port, line in enumerate(lines, first):
+    try:
+        line.sendto(bytes(size), (host, port))
+    except OSError:
+        pass
+answered, deadline = 0, time.monotonic() + 1.5
+while answered < count and (left := deadline - time.monotonic()) > 0:
+    for line in select.select(lines, [], [], left)[0]:
+        line.recv(4096)
+        answered += 1
+print(answered)
+"""
+
+
+def answered(client: LabClient, first: int, count: int, size: int = 40) -> int:
+    """Of so many datagrams, each a session of its own, to the ports from `first` on: how many come back."""
+    done = client.run([sys.executable, "-c", ASK, INTERNET_HOST, str(first), str(count), str(size)])
+    return int(done.stdout)
+
+
+def flash(lab: Lab) -> dict[str, int]:
+    files = (lab.directory / "state" / "sw1" / "flash").iterdir()
+    return {file.name: file.stat().st_mtime_ns for file in files}
+
+
+# --- asking ----------------------------------------------------------------------------------------------------------
+
+
+def test_every_spelling_of_a_mac_means_the_same_client(lab: Lab, desk: Desk) -> None:
+    spellings = ("02:00:00:00:00:07", "0200.0000.0007", "02-00-00-00-00-07", "020000-000007")
+    plans = desk.types_each([("block", "mac", mac, "--dry-run", "--json") for mac in spellings])
+    assert {plan.status for plan in plans} == {2}
+    changes = [plan.object["devices"][0]["changes"][0]["station"] for plan in plans]
+    assert changes == [{"port": None, "vlan": 10, "mac": "02:00:00:00:00:07"}] * len(spellings)
+
+
+@pytest.mark.parametrize(("words", "status"), [(("--dry-run",), 2), ((), 3), (("--json",), 3)])
+def test_nothing_is_touched_without_a_yes(lab: Lab, desk: Desk, words: tuple[str, ...], status: int) -> None:
+    """On IOS a candidate would be a file in flash, on EOS a session that stays."""
+    before = [desk.running(switch) for switch in ("core", "sw1")], flash(lab)
+    core, sw1 = desk.types_each([("block", "mac", desk.mac(client), *words) for client in (ON_CORE, ON_SW1)])
+    assert (core.status, sw1.status) == (status, status)
+    assert "mac address-table static 0200.0000.0007 vlan 10 drop" in core.out
+    assert "mac address-table static 0200.0000.0008 vlan 20 drop" in sw1.out
+    if status == 3:
+        assert "--yes says yes beforehand" in core.err
+    assert ([desk.running(switch) for switch in ("core", "sw1")], flash(lab)) == before
+    assert not [line for line in desk.ask("core", "show configuration sessions") if "pending" in line.split()]
+    assert (desk.offline(), desk.states()) == (set(), {})
+
+
+def test_a_block_says_where_it_is_and_until_when_and_unblock_takes_it_back(lab: Lab, desk: Desk) -> None:
+    said = desk.types("block", "mac", desk.mac(ON_SW1), "--yes", "--for", "2h", "--reason", "a test")
+    assert said.status == 0
+    assert "sw1 (diff: computed)\n+mac address-table static 0200.0000.0008 vlan 20 drop\n" in said.out
+    assert "done: new: a block of its MAC for 02:00:00:00:00:08 in VLAN 20 on sw1" in said.out
+    assert "(2 h left) because a test" in said.out
+    assert (desk.offline(), lab.sessions(ON_SW1)) == ({ON_SW1}, 0)
+    lifted = desk.types("unblock", "mac", "0200.0000.0008", "--yes")
+    assert lifted.status == 0
+    assert "lifted for mac:02:00:00:00:00:08: a block of its MAC" in lifted.out
+    assert (desk.offline(), desk.ours(), desk.states()) == (set(), [], {})
+    again = desk.types("unblock", "mac", desk.mac(ON_SW1), "--yes")
+    assert (again.status, again.err) == (
+        1,
+        "error: no penalty of ours stands against 02:00:00:00:00:08; `switchguard penalties` lists them\n",
+    )
+
+
+def test_an_administrators_own_drop_is_neither_ours_nor_lifted(lab: Lab, desk: Desk) -> None:
+    desk.configure("sw1", "mac address-table static 0200.0000.0008 vlan 20 drop")
+    said = desk.types("block", "mac", desk.mac(ON_SW1), "--on", "sw1", "--yes")
+    assert said.status == 3
+    assert "not ours to touch" in said.err
+    assert desk.types("release-all", "--yes").out == "nothing stands\n"
+    assert desk.offline() == {ON_SW1}
+
+
+# --- time ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_pause_stops_even_the_release_by_the_clock_until_writes_resume(lab: Lab, desk: Desk) -> None:
+    assert desk.types("block", "mac", desk.mac(ON_CORE), "--yes", "--for", "4s").status == 0
+    assert desk.types("pause", "keynote until noon").status == 0
+    refused = desk.types("block", "mac", desk.mac(ON_SW1), "--yes")
+    assert (refused.status, "paused: keynote until noon" in refused.err) == (3, True)
+    with desk.begins("run") as service:
+        lab.wait_for(lambda: desk.states() == {}, "the end of the penalty", PATIENCE_S)
+        lab.wait_for(lambda: any("keynote" in e["what"] for e in service.tells("refused")), "a refusal", PATIENCE_S)
+        assert desk.offline() == {ON_CORE}
+        assert desk.types("resume").out == "resumed\n"
+        lab.wait_for(lambda: desk.offline() == set(), "the release", PATIENCE_S)
+    assert desk.ours() == []
+    assert desk.types("resume").out == "writes were not paused\n"
+
+
+def test_a_client_with_two_causes_is_released_when_the_last_one_ends(lab: Lab, desk: Desk) -> None:
+    for lasts in ("2s", "2h"):
+        assert desk.types("block", "mac", desk.mac(ON_CORE), "--yes", "--for", lasts).status == 0
+    with desk.begins("run"):
+        lab.wait_for(lambda: len(desk.ledger.penalties()) == 1, "the end of one cause", PATIENCE_S)
+        lab.wait_for(lambda: desk.states() == {desk.mac(ON_CORE): "verified"}, "a settled ledger", PATIENCE_S)
+        assert desk.offline() == {ON_CORE}
+        assert desk.types("unblock", "mac", desk.mac(ON_CORE), "--yes").status == 0
+        assert desk.offline() == set()
+
+
+# --- place -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_block_follows_its_client_to_another_switch_and_vlan(lab: Lab, desk: Desk) -> None:
+    """c08, in VLAN 20 behind sw1, unplugs and comes back where c11 was: VLAN 10 behind sw2, which the core guards."""
+    mac = desk.mac(ON_SW1)
+    assert desk.types("block", "mac", mac, "--yes").status == 0
+    with desk.begins("run"):
+        assert (
+            lab.client(ON_SW1).run(["ip", "link", "set", "dev", "eth0", "address", "02:00:00:00:88:88"]).returncode == 0
+        )
+        lab.client("c11").change_mac(mac)
+        lab.wait_for(lambda: "c11" in desk.offline(), "the block at the new place", PATIENCE_S)
+        lab.wait_for(
+            lambda: {it.slot.device for it in desk.ledger.held()} == {"core"}, "the old one lifted", PATIENCE_S
+        )
+    assert desk.offline() == {"c11"}
+    assert not [line for line in desk.running("sw1") if "drop" in line]
+
+
+def test_a_named_device_is_used_instead_of_the_zones(lab: Lab, desk: Desk) -> None:
+    assert desk.types("block", "mac", desk.mac(ON_CORE), "--on", "sw1", "--yes").status == 0
+    assert desk.offline() == {ON_CORE}
+    assert [held.slot.device for held in desk.ledger.held()] == ["sw1"]
+
+
+# --- whom not --------------------------------------------------------------------------------------------------------
+
+
+def test_an_exempt_client_is_spared_unless_a_person_insists(lab: Lab, desk: Desk) -> None:
+    mac = desk.mac(ON_CORE)
+    assert desk.types("block", "mac", mac, "--yes").status == 0
+    assert desk.types("exempt", "add", mac, "--why", "keynote encoder", "--yes").status == 0
+    assert (desk.offline(), desk.states()) == (set(), {})
+    refused = desk.types("block", "mac", mac, "--yes")
+    assert (refused.status, "it is exempt: keynote encoder [exemption]" in refused.err) == (3, True)
+    assert desk.offline() == set()
+    insisted = desk.types("block", "mac", mac, "--yes", "--override-exemption")
+    assert (insisted.status, "overriding the exemption: keynote encoder" in insisted.out) == (0, True)
+    assert desk.offline() == {ON_CORE}
+
+
+def test_observe_writes_nothing_for_the_site_or_for_one_device(lab: Lab, desk: Desk) -> None:
+    desk.host("sw1", mode="observe")
+    watched, done = desk.types_each([("block", "mac", desk.mac(client), "--yes") for client in (ON_SW1, ON_CORE)])
+    assert (watched.status, done.status) == (3, 0)
+    assert "observe mode, will not be pushed" in watched.out and "observe mode" in watched.err
+    assert desk.offline() == {ON_CORE}
+    desk.policy("mode: enforce", "mode: observe")
+    assert desk.types("block", "mac", desk.mac("c12"), "--yes").status == 3
+    assert desk.offline() == {ON_CORE}
+    assert desk.types("release-all", "--yes").status == 0, "observe never keeps what we put there"
+    assert desk.offline() == set()
+
+
+# --- less than a block -----------------------------------------------------------------------------------------------
+
+
+def test_a_cap_lets_exactly_so_many_sessions_through(lab: Lab, desk: Desk) -> None:
+    client = lab.client(ON_CORE)
+    assert answered(client, 5000, 40) == 40
+    assert desk.types("cap", "ip", client.address, "--sessions", "25", "--yes").status == 0
+    assert answered(client, 6000, 40) == 25
+    assert answered(lab.client("c09"), 6000, 40) == 40
+    assert desk.types("unblock", "ip", client.address, "--yes").status == 0
+    assert answered(client, 7000, 40) == 40
+
+
+@pytest.mark.parametrize("client", [ON_CORE, ON_SW1])
+def test_a_limit_slows_its_client_and_nobody_else(lab: Lab, desk: Desk, client: str) -> None:
+    """At the gateway for a zone that the core guards, on its port for one that the access switches guard."""
+    burst = {"count": 200, "size": 1000}
+    limited = lab.client(client)
+    assert answered(limited, 5000, **burst) > 150
+    said = desk.types("limit", "mac", limited.mac, "--rate", "64kbps", "--yes")
+    assert (said.status, f"on {'gw' if client == ON_CORE else 'sw1'} " in said.out) == (0, True)
+    assert 0 < answered(limited, 6000, **burst) < 60
+    assert answered(lab.client("c09"), 6000, **burst) > 150
+    assert desk.types("unblock", "mac", limited.mac, "--yes").status == 0
+    assert answered(limited, 7000, **burst) > 150
+
+
+def test_a_block_of_an_address_is_put_at_the_gateway(lab: Lab, desk: Desk) -> None:
+    address = lab.client(ON_CORE).address
+    assert desk.types("block", "ip", address, "--yes").status == 0
+    assert (desk.offline(), len(desk.elements())) == ({ON_CORE}, 1)
+    assert desk.types("unblock", "ip", address, "--yes").status == 0
+    assert (desk.offline(), desk.elements()) == (set(), [])
