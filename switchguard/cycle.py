@@ -29,7 +29,7 @@ from switchguard.core.model import (
 )
 from switchguard.core.plan import plan
 from switchguard.core.refresh import refresh
-from switchguard.core.rules import advance, judge_all
+from switchguard.core.rules import advance, blind_spots, judge_all
 from switchguard.core.tally import Crossing, sighted, with_windows
 from switchguard.ports import Ledger
 
@@ -69,6 +69,8 @@ class Pass:
     outcomes: tuple[Outcome, ...] = ()
     calm: str | None = None
     """Why judging paused, if it did."""
+    blind: tuple[tuple[str, str], ...] | None = None
+    """(rule, sentence): who could judge nobody, and for want of what. None: no rule was asked."""
 
 
 def one_pass(policy: Policy, doors: Doors, tables: Collection[Table], before: Snapshot | None = None) -> Pass:
@@ -88,8 +90,11 @@ def look(policy: Policy, doors: Doors, tables: Collection[Table], before: Snapsh
     snapshot = refresh(before, doors.gather(tables))
     attribution = attribute(snapshot)
     calm = pause_reason(before, snapshot) if before is not None else None
-    findings = () if calm else judge_all(evidence_of(policy, doors, snapshot, attribution), policy.rules)
-    return _settle(policy, doors, snapshot, attribution, findings, calm)
+    if calm:
+        return _settle(policy, doors, snapshot, attribution, (), calm)
+    evidence = evidence_of(policy, doors, snapshot, attribution)
+    seen = _settle(policy, doors, snapshot, attribution, judge_all(evidence, policy.rules), None)
+    return replace(seen, blind=blind_spots(evidence, policy.rules))
 
 
 def pass_on_sight(policy: Policy, doors: Doors, crossings: Sequence[Crossing], before: Snapshot) -> Pass:
@@ -135,7 +140,7 @@ def evidence_of(policy: Policy, doors: Doors, snapshot: Snapshot, attribution: A
 
 def reconsider(policy: Policy, doors: Doors, seen: Pass, snapshot: Snapshot) -> Pass:
     """The same findings, placed on a newer view of the network."""
-    return _settle(policy, doors, snapshot, attribute(snapshot), seen.findings, seen.calm)
+    return replace(_settle(policy, doors, snapshot, attribute(snapshot), seen.findings, seen.calm), blind=seen.blind)
 
 
 def _settle(

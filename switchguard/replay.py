@@ -5,15 +5,19 @@ nothing is contacted. Nearest to a rule comes who did most of what it counts and
 rule is asked a second time, without its threshold and without its excuses.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 
-from switchguard.core.evidence import Evidence
+from switchguard.core.decide import decide, ended
+from switchguard.core.evidence import Evidence, Streaks
+from switchguard.core.explain import penalty_phrase
 from switchguard.core.model import (
     Attribution,
     Client,
     ClientId,
+    Decision,
     Enforcer,
     Finding,
     Mode,
@@ -26,15 +30,19 @@ from switchguard.core.model import (
     Snapshot,
     Verdict,
 )
+from switchguard.core.plan import nothing
 from switchguard.core.rules import (
+    advance,
     blind_spots,
     connections,
     judge_all,
     nat_pressure,
+    naughty_factor,
     quota,
     share_of_link,
     unusual_traffic,
 )
+from switchguard.core.safeguards import Objection, exempt_by, refuse, subject
 from switchguard.cycle import PLACES, USAGE, Doors, Pass, one_pass
 
 ASKS_NOBODY = (unusual_traffic.KIND,)
@@ -95,25 +103,87 @@ class Played:
     paused: tuple[tuple[datetime, str], ...] = ()
     """Looks at which nobody was judged, and why."""
 
-    def penalised(self, rule: str | None = None) -> Mapping[ClientId, tuple[Ruling, ...]]:
+    def penalised(self) -> Mapping[ClientId, tuple[Ruling, ...]]:
         """Client -> what it would have got: not what came to nothing, probation, or what everybody has."""
         found: dict[ClientId, tuple[Ruling, ...]] = {}
         for it in self.rulings:
             verdict = it.verdict
-            if it.refusal is None and not verdict.routine and not verdict.probation and rule in (None, verdict.rule):
+            if it.refusal is None and not verdict.routine and not verdict.probation:
                 found[verdict.client] = (*found.get(verdict.client, ()), it)
         return found
 
 
 def play(policy: Policy, doors: Doors, turns: Iterable[datetime]) -> Played:
     """`turns` makes the doors show one look after the other. ValueError without any."""
-    notes = _Notes(replace(policy, mode=Mode.ENFORCE), doors)
+    notes, ledger = _Notes(replace(policy, mode=Mode.ENFORCE)), doors.ledger
+
+    def recall(policy: Policy, snapshot: Snapshot, seen: Attribution, past: Sequence[PastPenalty]) -> Evidence:
+        """As it is recalled for judging, it is also noted down who comes near a rule, and what cannot be seen."""
+        found = doors.recall(policy, snapshot, seen, past)
+        notes.watch(replace(found, streaks=ledger.streaks(), standing=ledger.standing(), past=tuple(past)), judge_all)
+        return found
+
+    watched = replace(doors, recall=recall, enforcers=enforcing(doors.enforcers))
     before: Snapshot | None = None
     for at in turns:
-        seen = one_pass(notes.policy, notes.doors(), USAGE | PLACES, before)
-        notes.take(at, seen)
-        before = seen.snapshot
+        passed = one_pass(notes.policy, watched, USAGE | PLACES, before)
+        notes.take(at, passed)
+        before = passed.snapshot
     return notes.played()
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What the history knows of some minutes. `evidence` is without streaks and penalties, which the policy makes."""
+
+    evidence: Evidence
+    factors: Mapping[ClientId, tuple[float, str]]
+    """The highest naughty factor, and what is known of it in a sentence."""
+
+
+def play_remembered(policy: Policy, moments: Iterable[Remembered], each: timedelta, poll: timedelta) -> Played:
+    """Without tables there is no place to put a penalty, so no safeguard but an exemption speaks. A moment stands for
+    so many polls in a row. ValueError without any moment."""
+    polls = max(1, round(each / poll))
+    notes = _Notes(
+        replace(policy, rules=tuple(replace(it, for_polls=-(-it.for_polls // polls)) for it in policy.rules))
+    )
+    streaks: Streaks = {}
+    standing: tuple[Verdict, ...] = ()
+    past: tuple[PastPenalty, ...] = ()
+    for moment in moments:
+        now = moment.evidence.now
+        evidence = replace(moment.evidence, streaks=streaks, standing=standing, past=past)
+        judge = partial(_judge_remembered, factors=moment.factors)
+        notes.watch(evidence, judge)
+        findings = judge(evidence, notes.policy.rules)
+        decision = decide(findings, standing, past, notes.policy, now)
+        made = replace(nothing(now), refusals=tuple(_exempt(decision, evidence.attribution, policy)))
+        notes.take(now, Pass(Snapshot(now, ()), evidence.attribution, findings, decision, made))
+        streaks, standing = advance(streaks, findings), decision.standing
+        past = (*past, *(ended(it.verdict, now) for it in decision.released if not it.verdict.probation))
+    return notes.played()
+
+
+def _judge_remembered(
+    evidence: Evidence, rules: Iterable[Rule], factors: Mapping[ClientId, tuple[float, str]]
+) -> tuple[Finding, ...]:
+    """The naughty factor as it was rated then; everything else is counted anew."""
+    chosen = tuple(rules)
+    rated = (
+        naughty_factor.judge_as_rated(evidence, rule, factors) for rule in chosen if rule.kind == naughty_factor.KIND
+    )
+    counted = judge_all(evidence, [rule for rule in chosen if rule.kind != naughty_factor.KIND])
+    return (*counted, *(finding for findings in rated for finding in findings))
+
+
+def _exempt(decision: Decision, attribution: Attribution, policy: Policy) -> Iterator[Refusal]:
+    for verdict in decision.standing:
+        whom = subject(verdict, attribution)
+        exemption = exempt_by(whom, policy.exemptions, attribution.at)
+        if exemption is not None:
+            objection = Objection("exemption", f"it is exempt: {exemption.why}")
+            yield refuse(verdict, f"{penalty_phrase(verdict.penalty)} for {verdict.client}", objection)
 
 
 def relaxed(rule: Rule) -> Rule:
@@ -140,7 +210,6 @@ class _Notes:
     """What is written down while the evening is played."""
 
     policy: Policy
-    outside: Doors
     looks: list[datetime] = field(default_factory=list)
     clients: dict[ClientId, Client] = field(default_factory=dict)
     verdicts: dict[str, Verdict] = field(default_factory=dict)
@@ -152,27 +221,15 @@ class _Notes:
     blind: dict[str, str] | None = None
     paused: list[tuple[datetime, str]] = field(default_factory=list)
 
-    def doors(self) -> Doors:
-        return replace(self.outside, recall=self._recall, enforcers=enforcing(self.outside.enforcers))
-
-    def _recall(
-        self, policy: Policy, snapshot: Snapshot, attribution: Attribution, past: Sequence[PastPenalty]
-    ) -> Evidence:
-        """As it is recalled for judging, it also tells who comes near a rule, and what cannot be seen."""
-        ledger = self.outside.ledger
-        recalled = self.outside.recall(policy, snapshot, attribution, past)
-        evidence = replace(recalled, streaks=ledger.streaks(), standing=ledger.standing(), past=tuple(past))
-        self._see_who_is_near(evidence)
-        blind = dict(blind_spots(evidence, policy.rules))
-        self.blind = blind if self.blind is None else {it: why for it, why in self.blind.items() if it in blind}
-        return recalled
-
-    def _see_who_is_near(self, evidence: Evidence) -> None:
+    def watch(self, evidence: Evidence, judge: Callable[[Evidence, Iterable[Rule]], tuple[Finding, ...]]) -> None:
+        """Who comes near a rule, and what cannot be seen."""
         rules = {rule.name: rule for rule in self.policy.rules if _has_a_measure(rule)}
-        for finding in judge_all(evidence, map(relaxed, rules.values())):
+        for finding in judge(evidence, map(relaxed, rules.values())):
             before = self.nearest.get((finding.rule, finding.client))
             if before is None or finding.value > before.finding.value:
                 self.nearest[finding.rule, finding.client] = Near(rules[finding.rule], finding, evidence.now)
+        blind = dict(blind_spots(evidence, self.policy.rules))
+        self.blind = blind if self.blind is None else {it: why for it, why in self.blind.items() if it in blind}
 
     def take(self, at: datetime, seen: Pass) -> None:
         self.looks.append(at)

@@ -45,6 +45,7 @@ LAYERS = {
     ),
     "switchguard/cycle.py": ("switchguard.core", "switchguard.ports"),
     "switchguard/watch.py": ("switchguard.core", "switchguard.ports", "switchguard.errors"),
+    "switchguard/replay.py": ("switchguard.core", "switchguard.ports", "switchguard.cycle"),
     "switchguard/schedule.py": (
         "switchguard.core",
         "switchguard.ports",

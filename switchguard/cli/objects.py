@@ -40,6 +40,11 @@ def gap_object(gap: Gap) -> Json:
     return {"device": gap.device, "table": gap.table, "why": gap.why}
 
 
+def blind_spot_objects(blind: Iterable[tuple[str, str]]) -> list[Json]:
+    """Rules that can judge nobody, and for want of what."""
+    return [{"rule": rule, "why": why} for rule, why in blind]
+
+
 def penalty_object(penalty: Penalty | None) -> Json | None:
     if penalty is None:
         return None
@@ -250,6 +255,7 @@ def finding_object(finding: Finding) -> Json:
         "rule": finding.rule,
         "value": round(finding.value, 3),
         "threshold": finding.threshold,
+        "unit": finding.unit,
         "streak": finding.streak,
         "because": finding.because,
     }

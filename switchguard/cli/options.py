@@ -12,6 +12,18 @@ From = Annotated[
     Path | None,
     typer.Option("--from", metavar="SNAP.JSON", help="A snapshot saved by `poll --save` instead of the devices."),
 ]
+Recording = Annotated[
+    Path | None,
+    typer.Option(
+        "--from",
+        metavar="FILE",
+        help="A snapshot saved by `poll --save`, a recorded evening, or `history`: today, as remembered.",
+    ),
+]
+OtherPolicy = Annotated[
+    Path | None,
+    typer.Option("--policy", metavar="FILE", help="This file instead of the site's switchguard.yaml."),
+]
 Reason = Annotated[str, typer.Option("--reason", help="Why, for the ledger and for `explain`.")]
 For = Annotated[str, typer.Option("--for", help="How long, such as 30m, 2h or 2d.")]
 On = Annotated[str | None, typer.Option("--on", metavar="DEVICE", help="Enforce on this device instead of the zone's.")]

@@ -10,19 +10,25 @@ import typer
 
 from switchguard import plugins
 from switchguard.cli import objects, show
-from switchguard.cli.options import From, Json
+from switchguard.cli.options import From, Json, OtherPolicy, Recording
+from switchguard.cli.rules import hits_object, played_by, remembered_by, say_played, show_hits
 from switchguard.cli.targets import find, parse_target, why_unknown
-from switchguard.cli.wiring import Wiring
+from switchguard.cli.wiring import Wiring, clock, site_directory
 from switchguard.core.attribute import attribute
 from switchguard.core.model import Attribution, Change, Client, Diff, Gap, Reading, Snapshot, Table
 from switchguard.core.rules.naughty_factor import Factor, factor
 from switchguard.cycle import PLACES, USAGE, look
+from switchguard.edge.evening import load_evening
 from switchguard.edge.session_netmiko import fetch_host_key
+from switchguard.edge.settings import load_site
 from switchguard.edge.snapshots import load_snapshot, save_snapshot
 from switchguard.errors import DeviceError
 from switchguard.ports import Enforces
+from switchguard.replay import Played
 
 Ranking = Literal["factor", "sessions", "remotes", "bytes"]
+HISTORY = Path("history")
+"""`--from history`: today, as the ledger remembers it."""
 EVERYTHING: frozenset[Table] = frozenset(get_args(Table)) - {"enforced"}
 
 
@@ -220,24 +226,42 @@ def why_not_located(attribution: Attribution, client: Client | None, target: str
     return client.why_no_location if client else why_unknown(attribution, parse_target(target))
 
 
-def plan(ctx: typer.Context, file: From = None, as_json: Json = False) -> None:
-    """The dry run of a whole pass: per device the diff, and what the safeguards refuse. Nothing is written.
+def plan(ctx: typer.Context, file: Recording = None, policy: OtherPolicy = None, as_json: Json = False) -> None:
+    """The dry run of a whole pass: whom each rule hits, per device the diff, and what the safeguards refuse.
 
-    Example: switchguard plan --from evening.json.gz
+    With --policy: what would another policy do now? With `--from history`: whom would it have hit today, as far as the
+    ledger remembers? With a recorded evening: what would it have done then? Nothing is written.
+
+    Example: switchguard plan --policy stricter.yaml --from history
     """
-    wiring = Wiring.of(ctx.obj)
+    wiring = Wiring(load_site(site_directory(ctx.obj), policy))
+    if (played := _played(wiring, file)) is not None and file is not None:
+        say_played(wiring.site, file, policy, 3, as_json, played)
+        raise typer.Exit(2 if played.penalised() else 0)
     doors = wiring.doors_from(file) if file else wiring.doors()
     with show.progress("gathering and judging"):
         seen = look(wiring.site.policy, doors, USAGE | PLACES)
         diffs = (rendered if file else previews)(wiring, seen.plan.changes + seen.plan.observed)
     if as_json:
-        typer.echo(objects.dump(objects.plan_object(seen.plan, diffs)))
+        hits = hits_object(wiring.site.policy, seen.findings)
+        blind = objects.blind_spot_objects(seen.blind or ())
+        typer.echo(objects.dump({**objects.plan_object(seen.plan, diffs), "rules": hits, "blind_spots": blind}))
     else:
+        show_hits(wiring.site.policy, seen.findings)
         show.show_plan(seen.plan, diffs)
         show.show_refusals(seen.decision.declined)
+        show.show_blind_spots(seen.blind or ())
         show.show_gaps(seen.snapshot.gaps)
     if seen.plan.changes or seen.plan.observed:
         raise typer.Exit(2)
+
+
+def _played(wiring: Wiring, file: Path | None) -> Played | None:
+    """None where there is one look only, or none."""
+    if file == HISTORY and not file.exists():
+        return remembered_by(wiring, clock())
+    evening = load_evening(file) if file else None
+    return played_by(wiring, evening, file) if file and evening and len(evening.looks) > 1 else None
 
 
 def previews(wiring: Wiring, changes: Sequence[Change]) -> dict[str, Diff | DeviceError]:

@@ -1,29 +1,30 @@
 """`rules test`: a policy against a recorded evening. And who each rule would hit, for `plan`."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from switchguard.cli import objects, show
-from switchguard.cli.options import Json
+from switchguard.cli.options import Json, OtherPolicy
 from switchguard.cli.wiring import Wiring, site_directory
-from switchguard.core.explain import amount, penalty_phrase
+from switchguard.core.calendar import Calendar
+from switchguard.core.explain import amount, duration, penalty_phrase
 from switchguard.core.model import Client, ClientId, Finding, Policy
 from switchguard.cycle import Doors
+from switchguard.edge.archive import Used
 from switchguard.edge.evening import Evening, load_evening
+from switchguard.edge.hindsight import STEP, moments
 from switchguard.edge.settings import POLICY_FILE, Site, load_site
 from switchguard.edge.stage import Stage
-from switchguard.replay import Near, Played, Ruling, play
+from switchguard.errors import BadTarget
+from switchguard.replay import Near, Played, Remembered, Ruling, play, play_remembered
+
+A_WEEK = timedelta(days=6)
 
 app = typer.Typer(no_args_is_help=True, help="Try rules where they harm nobody.")
-
-OtherPolicy = Annotated[
-    Path | None,
-    typer.Option("--policy", metavar="FILE", help="This file instead of the site's switchguard.yaml."),
-]
 
 
 @app.callback()
@@ -68,6 +69,22 @@ def played_by(wiring: Wiring, evening: Evening, file: Path) -> Played:
         return play(site.policy, doors, stage.turn())
 
 
+def remembered_by(wiring: Wiring, now: datetime) -> Played:
+    """Today, by the site's clock, as the ledger remembers it. BadTarget if it remembers nothing of it."""
+    policy = wiring.site.policy
+    since = Calendar(policy.zone).window(now, "day").start
+    found = moments(wiring.archive, policy, since, now)
+    today = [Remembered(it.evidence, {who: _rated(used) for who, used in it.used.items()}) for it in found]
+    if not today:
+        raise BadTarget(f"the history has kept nothing since {since.astimezone(policy.zone):%H:%M}")
+    return play_remembered(policy, today, STEP, wiring.site.poll.nat)
+
+
+def _rated(used: Used) -> tuple[float, str]:
+    most = f"up to {used.sessions or 0:,} sessions to {used.remotes or 0:,} hosts"
+    return used.factor or 0.0, f"{most} within {duration(STEP)}, a naughty factor of {used.factor or 0.0:.2f}"
+
+
 def say_played(site: Site, file: Path, policy: Path | None, nearest: int, as_json: bool, played: Played) -> None:
     written = policy or site.path / POLICY_FILE
     near = tuple(_closest(played.nearest, nearest))
@@ -98,7 +115,7 @@ def played_object(played: Played, near: Iterable[Near]) -> objects.Json:
         "penalties": [ruling_object(it) for it in played.rulings if it.refusal is None],
         "spared": [ruling_object(it) for it in played.rulings if it.refusal is not None],
         "nearest": [near_object(it) for it in near],
-        "blind": [{"rule": rule, "why": why} for rule, why in played.blind],
+        "blind_spots": objects.blind_spot_objects(played.blind),
         "paused": [{"at": at.isoformat(), "why": why} for at, why in played.paused],
     }
 
@@ -141,7 +158,9 @@ def near_object(near: Near) -> objects.Json:
 
 def _show(played: Played, near: Sequence[Near], what: str, zone: tzinfo) -> None:
     def clock(moment: datetime) -> str:
-        return f"{moment.astimezone(zone):%a %H:%M}"
+        """The weekday, or the date where it could be another week's."""
+        far = abs(moment - played.ended) >= A_WEEK
+        return moment.astimezone(zone).strftime("%d %b %Y" if far else "%a %H:%M")
 
     span = f"{clock(played.began)} to {clock(played.ended)}"
     show.say(f"{what}: {span}, {played.looks} looks, {len(played.clients)} clients")
@@ -151,14 +170,13 @@ def _show(played: Played, near: Sequence[Near], what: str, zone: tzinfo) -> None
     _show_routine([it for it in played.rulings if it.refusal is None and it.verdict.routine])
     _show_spared([it for it in played.rulings if it.refusal is not None], played, clock)
     _show_near(near, played, clock)
-    for rule, why in played.blind:
-        show.complain(f"rule {rule} could judge nobody: {why}")
+    show.show_blind_spots(played.blind)
     for at, why in played.paused:
         show.complain(f"{clock(at)}: nobody was judged: {why}")
 
 
 def _show_rulings(title: str, rulings: Sequence[Ruling], played: Played, clock: Callable[[datetime], str]) -> None:
-    show.say(f"\n{title}: {len({it.verdict.client for it in rulings}) or 'nobody'}")
+    show.say(f"\n{title}: {_many(len({it.verdict.client for it in rulings}))}")
     if not rulings:
         return
     rows = show.table("from", "until", "client", "rule", "what", "because")
@@ -178,7 +196,7 @@ def _show_routine(rulings: Iterable[Ruling]) -> None:
     for it in rulings:
         by_rule.setdefault(it.verdict.rule, set()).add(it.verdict.client)
     for rule, clients in by_rule.items():
-        show.say(f"\nnobody's fault: {rule} for {len(clients)} {'client' if len(clients) == 1 else 'clients'}")
+        show.say(f"\nnobody's fault, by {rule}: {_many(len(clients))}")
 
 
 def _show_spared(rulings: Sequence[Ruling], played: Played, clock: Callable[[datetime], str]) -> None:
@@ -209,6 +227,10 @@ def _show_near(near: Sequence[Near], played: Played, clock: Callable[[datetime],
             it.because,
         )
     show.console().print(rows)
+
+
+def _many(clients: int) -> str:
+    return f"{clients} {'client' if clients == 1 else 'clients'}" if clients else "nobody"
 
 
 def _who(client: ClientId, clients: Mapping[ClientId, Client]) -> str:

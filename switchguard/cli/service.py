@@ -148,9 +148,18 @@ def report(wiring: Wiring, result: Pass, following: Mapping[str, str]) -> None:
             "gaps": [objects.gap_object(gap) for gap in snapshot.gaps],
             "calm": result.calm,
             "streams": dict(following),
+            "blind_spots": blind_now(wiring, result),
         }
     )
     wiring.memory.tidy(wiring.site.policy, wiring.ledger.past(clock() - CUTS_REACH), clock())
+
+
+def blind_now(wiring: Wiring, result: Pass) -> list[objects.Json]:
+    """Of a pass that asked no rule (for a hint, for a stream, in doubt about the tables): as the last one found."""
+    if result.blind is not None:
+        return objects.blind_spot_objects(result.blind)
+    last = wiring.ledger.status() or {}
+    return list(last.get("blind_spots", ()))
 
 
 def status(ctx: typer.Context, as_json: Json = False) -> None:
@@ -189,6 +198,7 @@ def status(ctx: typer.Context, as_json: Json = False) -> None:
         show.say(f"  {name}: {size['entries']:,}{ceiling} translations")
     for name, trouble in last.get("streams", {}).items():
         show.say(f"  {name}: {'only polled: ' + trouble if trouble else 'sessions are followed as they begin'}")
+    show.show_blind_spots((it["rule"], it["why"]) for it in last.get("blind_spots", ()))
     for gap in last["gaps"]:
         show.complain(f"  gap: {gap['device']} {gap['table']}: {gap['why']}")
 

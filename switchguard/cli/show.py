@@ -107,6 +107,11 @@ def show_gaps(gaps: Iterable[Gap]) -> None:
         complain(f"gap: {gap.device} {gap.table}: {gap.why}")
 
 
+def show_blind_spots(blind: Iterable[tuple[str, str]]) -> None:
+    for rule, why in blind:
+        complain(f"blind: rule {rule!r} can judge nobody: {why}")
+
+
 def show_location(client: Client | None, why_not: str | None) -> None:
     if client is None or client.location is None:
         say(f"not located: {why_not}")

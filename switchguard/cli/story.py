@@ -19,7 +19,7 @@ from switchguard.core.attribute import attribute
 from switchguard.core.calendar import Calendar
 from switchguard.core.explain import finding_sentence, location_sentence, penalty_phrase, verdict_sentence
 from switchguard.core.model import Exemption, Gap, Mac, Release, Verdict
-from switchguard.core.rules import judge_all
+from switchguard.core.rules import blind_spots, judge_all
 from switchguard.core.rules.naughty_factor import factor
 from switchguard.core.safeguards import exempt_by, subject
 from switchguard.cycle import PLACES, USAGE, evidence_of
@@ -29,6 +29,7 @@ from switchguard.errors import BadTarget, LedgerError
 
 CAPABILITIES: Mapping[str, type[object]] = {
     "translations": ports.ReadsNat,
+    "destinations": ports.ReadsDestinations,
     "size": ports.ReadsNatSize,
     "ARP/ND": ports.ReadsArp,
     "forwarding": ports.ReadsFdb,
@@ -98,9 +99,11 @@ def explain(
     attribution = attribute(snapshot)
     client = find(attribution, wanted)
     rating = factor(client.usage) if client and client.usage else None
+    evidence = evidence_of(policy, wiring.doors(), snapshot, attribution)
+    blind = blind_spots(evidence, policy.rules)
     findings = [
         finding
-        for finding in judge_all(evidence_of(policy, wiring.doors(), snapshot, attribution), policy.rules)
+        for finding in judge_all(evidence, policy.rules)
         if client is not None and finding.client == client.identity
     ]
     names = {str(wanted), *(map(str, (*client.macs, *client.addresses, client.identity)) if client else ())}
@@ -124,6 +127,7 @@ def explain(
             "history": [objects.event_object(event) for event in events],
             "links": [],
             "hours": [hour_object(hour) for hour in hours],
+            "blind_spots": objects.blind_spot_objects(blind),
         }
         typer.echo(objects.dump(story))
         return
@@ -134,6 +138,7 @@ def explain(
             show.say(f"  {part}: {value:.2f}")
     for finding in findings:
         show.say(finding_sentence(finding))
+    show.show_blind_spots(blind)
     for record in known:
         show.say(f"{record.state}: {verdict_sentence(record.verdict, clock())}")
         if record.verdict.location:

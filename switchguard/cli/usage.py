@@ -154,7 +154,7 @@ def _lines(
     order: Order,
     limit: int | None,
 ) -> Iterator[Line]:
-    registry = wiring.site.policy.registry or {}
+    registry = (wiring.registry.people() if wiring.registry else None) or {}
     people = {f"mac:{mac}": person for mac, person in registry.items()}
     for window in windows:
         found = [

@@ -20,8 +20,9 @@ from switchguard.edge.gather import gather, read_enforced
 from switchguard.edge.history import History
 from switchguard.edge.kept import KeptSessions
 from switchguard.edge.ledger import SqlLedger
+from switchguard.edge.netbox import NetBox, NetBoxRegistry
 from switchguard.edge.notify import LogNotifier
-from switchguard.edge.registry import Registry
+from switchguard.edge.registry import Registered, Registry
 from switchguard.edge.session import open_session
 from switchguard.edge.settings import Site, load_site
 from switchguard.edge.snapshots import load_snapshot
@@ -75,8 +76,17 @@ class Wiring:
     def memory(self) -> Memory:
         site = self.site
         history = History(self.ledger.store, site.history, site.policy.zone)
-        registry = None if site.registry is None else Registry(site.registry)
-        return Memory(history, self.archive, self.warn, site.logs, registry)
+        return Memory(history, self.archive, self.warn, site.logs, self.registry)
+
+    @cached_property
+    def registry(self) -> Registered | None:
+        match self.site.registry:
+            case None:
+                return None
+            case NetBox() as netbox:
+                return NetBoxRegistry(netbox)
+            case file:
+                return Registry(file)
 
     @cached_property
     def notifier(self) -> Notifier:
@@ -136,7 +146,7 @@ class Wiring:
         )
 
     def doors_from(self, file: Path) -> Doors:
-        """A saved snapshot instead of the devices: nothing is contacted, and what we hold counts as enforced."""
+        """A saved snapshot instead of the devices: no device is contacted, and what we hold counts as enforced."""
         snapshot = load_snapshot(file)
 
         def held() -> Mapping[str, Enforced | Gap]:

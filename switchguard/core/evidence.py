@@ -26,7 +26,6 @@ Streaks = Mapping[tuple[str, str], int]
 
 NAT = "nat"
 """The name under which `Evidence.connections` has what the translation tables tell."""
-NO_REGISTRY = "there is no registry, or it could not be read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +125,8 @@ class Evidence:
     """Name of a log, or `nat` -> source -> its new connections. A minute without any has no entry."""
     registry: Mapping[Mac, str] | None = None
     """Registered MAC -> the person it belongs to. None: there is no registry, or it could not be read."""
-    no_registry: str = NO_REGISTRY
-    """Why there is none."""
+    no_registry: str = ""
+    """Why it could not be read."""
     first_seen: Mapping[Mac, datetime] = field(default_factory=dict)
     interfaces: tuple[InterfaceRates, ...] = ()
     destinations: tuple[Destination, ...] = ()

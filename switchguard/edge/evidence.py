@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from switchguard.core.accounting import Account, Books, account
 from switchguard.core.evidence import (
     NAT,
-    NO_REGISTRY,
     Connections,
     Evidence,
     InterfaceRates,
@@ -41,7 +40,7 @@ from switchguard.edge.archive import Archive, Sample
 from switchguard.edge.connection_log import Batch, ConnectionLog, Tail
 from switchguard.edge.endings import Endings
 from switchguard.edge.history import HOUR, POLL, History, Note, SeriesRow, UsageRow
-from switchguard.edge.registry import Registry
+from switchguard.edge.registry import Registered
 
 RECENT = timedelta(minutes=15)
 """So far back everybody's traffic is told poll by poll."""
@@ -66,7 +65,7 @@ class Memory:
     archive: Archive
     tell: Callable[..., None]
     logs: Sequence[ConnectionLog] = ()
-    registry: Registry | None = None
+    registry: Registered | None = None
     endings: Endings = field(default_factory=Endings)
     _told: dict[str, str] = field(default_factory=dict)
 
@@ -86,7 +85,7 @@ class Memory:
             traffic=self._traffic(policy, past, counted, now),
             connections=self._connections(policy.rules, now),
             registry=self._people(policy),
-            no_registry=self.registry.why if self.registry and self.registry.why else NO_REGISTRY,
+            no_registry=(self.registry and self.registry.why) or "",
             first_seen=self.archive.first_seen(_macs(attribution)),
             interfaces=self._interfaces(counted, now) if _has(policy.rules, unusual_traffic.KIND) else (),
             destinations=tuple(sorted(snapshot.destinations, key=lambda it: -it.sessions)),

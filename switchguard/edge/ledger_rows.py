@@ -55,8 +55,16 @@ def _held_slot(row: Row[Any]) -> HeldSlot:
     return from_json(HeldSlot, {**document, "verdicts": verdicts, "since": since})
 
 
+def _key(slot: Slot) -> str:
+    """As ledgers have it from before slots could be subnets: the rows of all others are found by the same text."""
+    document = to_json(slot)
+    return json.dumps(
+        {name: it for name, it in document.items() if name != "network" or it is not None}, sort_keys=True
+    )
+
+
 def _slot_row(connection: Connection, slot: Slot) -> Row[Any] | None:
-    return connection.execute(select(tables.slots).where(tables.slots.c.slot == dump(slot))).first()
+    return connection.execute(select(tables.slots).where(tables.slots.c.slot == _key(slot))).first()
 
 
 def mean(connection: Connection, change: Change, state: str, at: datetime) -> None:
@@ -72,7 +80,7 @@ def mean(connection: Connection, change: Change, state: str, at: datetime) -> No
         "since": row.since if row is not None and same else at,
         "last_outcome": "" if row is None else row.last_outcome,
     }
-    put(connection, tables.slots, {"slot": dump(change.slot)}, values)
+    put(connection, tables.slots, {"slot": _key(change.slot)}, values)
 
 
 def adopt(connection: Connection, change: Change, at: datetime) -> None:
@@ -82,11 +90,11 @@ def adopt(connection: Connection, change: Change, at: datetime) -> None:
 
 
 def set_slot(connection: Connection, slot: Slot, **values: object) -> None:
-    connection.execute(update(tables.slots).where(tables.slots.c.slot == dump(slot)).values(**values))
+    connection.execute(update(tables.slots).where(tables.slots.c.slot == _key(slot)).values(**values))
 
 
 def _drop_slot(connection: Connection, slot: Slot) -> None:
-    connection.execute(delete(tables.slots).where(tables.slots.c.slot == dump(slot)))
+    connection.execute(delete(tables.slots).where(tables.slots.c.slot == _key(slot)))
 
 
 def forget(connection: Connection, slot: Slot, at: datetime) -> None:

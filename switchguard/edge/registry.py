@@ -11,6 +11,7 @@ stop for: the registry is then unknown (`None`), and rules that need it judge no
 import csv
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Protocol
 
 from switchguard.core.model import Mac
 from switchguard.edge.marks import read_marked
@@ -25,8 +26,17 @@ _State = tuple[int, int, int]
 """Inode, size, time of the last change."""
 
 
+class Registered(Protocol):
+    """A list of devices and their people, kept by somebody else."""
+
+    why: str | None
+    """Why the last `people` was None."""
+
+    def people(self) -> Mapping[Mac, str] | None: ...
+
+
 class Registry:
-    """`why` says why the last `people` was None."""
+    """The list is a file."""
 
     def __init__(self, file: Path) -> None:
         self._file = file

@@ -17,8 +17,18 @@ from switchguard.edge.connection_log import ConnectionLog
 from switchguard.edge.credentials import ReferredSecret, forget_secrets, read_reference
 from switchguard.edge.history import Retention
 from switchguard.edge.marks import Marked, read_marked
+from switchguard.edge.netbox import NetBox
 from switchguard.edge.registry import read_registry
-from switchguard.edge.site_models import RULES, HostModel, PollModel, RuleModel, SiteModel, SnmpModel, TrapsModel
+from switchguard.edge.site_models import (
+    RULES,
+    HostModel,
+    PollModel,
+    RegistryModel,
+    RuleModel,
+    SiteModel,
+    SnmpModel,
+    TrapsModel,
+)
 from switchguard.edge.strict import Complaint, Key, Strict, check, keys
 from switchguard.errors import NotConfigured, SiteError, UnknownPlugin
 from switchguard.ports import Endpoint, HostRow, Listening, Secret, SnmpAccess, Source
@@ -66,8 +76,9 @@ class Site:
     history: Retention = field(default_factory=Retention)
     logs: tuple[ConnectionLog, ...] = ()
     traps: Listening | None = None
-    registry: Path | None = None
-    """The file, which may change while the service runs; what was in it at the start is in the policy."""
+    registry: Path | NetBox | None = None
+    """A file, which may change while the service runs; what was in it at the start is in the policy. NetBox is asked
+    when somebody wants to know."""
 
 
 def load_site(path: Path, policy_file: Path | None = None) -> Site:
@@ -95,13 +106,15 @@ def load_site(path: Path, policy_file: Path | None = None) -> Site:
         history=model.history.retention(),
         logs=tuple(log.log(name, path, policy.zone) for name, log in model.logs.items()),
         traps=None if model.traps is None else _listening(model.traps, path),
-        registry=None if model.registry is None else path / Path(model.registry.file).expanduser(),
+        registry=_source(model.registry, path),
     )
 
 
 def missing_credentials(site: Site) -> tuple[NotConfigured, ...]:
     """Follows every reference to a secret, and says which lead nowhere."""
-    return tuple(error for endpoint in site.endpoints.values() for error in _unresolved(_secrets(endpoint)))
+    tokens = (site.registry.token,) if isinstance(site.registry, NetBox) else ()
+    of_devices = (secret for endpoint in site.endpoints.values() for secret in _secrets(endpoint))
+    return tuple(_unresolved((*of_devices, *tokens)))
 
 
 def settings_reference() -> str:
@@ -167,7 +180,7 @@ def _policy(model: SiteModel, marked: Marked, path: Path) -> Policy:
         box=_box(model, marked),
         zone=zone,
         link=None if model.link is None else model.link.link(),
-        registry=None if model.registry is None else _registry(path / Path(model.registry.file).expanduser(), marked),
+        registry=_registry(_source(model.registry, path), marked),
     )
 
 
@@ -196,10 +209,35 @@ def _rule(
     return made
 
 
-def _registry(file: Path, marked: Marked) -> Mapping[Mac, str]:
-    if not file.exists():
-        raise _at(marked, ("registry", "file"), f"registry: there is no file {file}")
-    return read_registry(file)
+def _source(model: RegistryModel | None, site: Path) -> Path | NetBox | None:
+    if model is None or model.netbox is None:
+        return None if model is None or model.file is None else site / Path(model.file).expanduser()
+    netbox = model.netbox
+    try:
+        reference = read_reference(netbox.token, site)
+    except ValueError as error:
+        raise SiteError(f"registry.netbox.token: {error}", str(site / POLICY_FILE)) from error
+    return NetBox(
+        url=netbox.url,
+        token=ReferredSecret("registry", "registry.netbox.token", reference),
+        person=netbox.person,
+        refresh_s=netbox.refresh.total_seconds(),
+        timeout_s=netbox.timeout.total_seconds(),
+        ca_file=None if netbox.ca_file is None else str(site / Path(netbox.ca_file).expanduser()),
+    )
+
+
+def _registry(source: Path | NetBox | None, marked: Marked) -> Mapping[Mac, str] | None:
+    """What a file says now. NetBox is not asked to read a site; only that its certificate's authority is there."""
+    if isinstance(source, NetBox):
+        if source.ca_file is not None and not Path(source.ca_file).exists():
+            raise _at(marked, ("registry", "netbox", "ca_file"), f"registry: there is no file {source.ca_file}")
+        return None
+    if source is None:
+        return None
+    if not source.exists():
+        raise _at(marked, ("registry", "file"), f"registry: there is no file {source}")
+    return read_registry(source)
 
 
 def machine_zone(localtime: Path = Path("/etc/localtime")) -> tzinfo:

@@ -5,12 +5,13 @@ from datetime import timedelta, tzinfo
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from switchguard.core.model import Exemption, Notify, Rule, Safeguards, Sentence, SharedLink, Zone
 from switchguard.core.rules import KINDS
 from switchguard.edge.connection_log import ConnectionLog
 from switchguard.edge.history import Retention
+from switchguard.edge.netbox import Person, base_url
 from switchguard.edge.penalty_models import BoxModel, Ladder, PenaltyModel, SofterLadder, sentence_of
 from switchguard.edge.rule_models import rule_models, zone_keys
 from switchguard.edge.strict import (
@@ -32,6 +33,7 @@ from switchguard.edge.strict import (
 BRAKES = Safeguards()
 
 
+NetBoxUrl = Annotated[str, AfterValidator(base_url)]
 EngineId = Annotated[str, Field(pattern=r"^(0x)?([0-9a-fA-F]{2}){5,32}$")]
 
 
@@ -131,13 +133,47 @@ class TrapsModel(Strict):
         return self
 
 
+class NetBoxModel(Strict):
+    """The registry is NetBox (4.2 or newer): its MAC addresses and what they are assigned to."""
+
+    url: NetBoxUrl = Field(description="where NetBox is, without `/api`: `https://netbox.example.org`")
+    token: Reference = Field(
+        description="an API token that may view MAC addresses and, for tenants, devices and virtual machines, or, for "
+        "contacts, contact assignments; all of them, since what it may not view is not registered. It need not write"
+    )
+    person: Person = Field(
+        default="tenant",
+        description="whose a device is: its tenant, its contact (the primary one first), or the device itself; a "
+        "device that has none is its own person",
+    )
+    refresh: Duration = Field(default=timedelta(minutes=10), description="how often to ask anew")
+    timeout: Duration = Field(default=timedelta(seconds=10), description="of each answer")
+    ca_file: str | None = Field(
+        default=None,
+        description="PEM file of the authority that NetBox's certificate is from, if the machine does not know it; "
+        "a relative path starts at the site",
+    )
+
+
 class RegistryModel(Strict):
     """Which device belongs to which person."""
 
-    file: str = Field(
+    file: str | None = Field(
+        default=None,
         description="a CSV file with the columns `mac` and `person`, or a YAML file `person: [mac, ...]`; "
-        "a relative path starts at the site"
+        "a relative path starts at the site",
     )
+    netbox: NetBoxModel | None = Field(
+        default=None,
+        description="instead of a file: NetBox 4.2 or newer, over its REST API; written after its documentation, no "
+        "real NetBox has been asked yet",
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.file is None) == (self.netbox is None):
+            raise ValueError("a registry is either a 'file' or 'netbox'")
+        return self
 
 
 class ZoneModel(Strict):

@@ -250,6 +250,9 @@ _DECODERS: Mapping[Any, Decoder] = {
 _TEXT_UNIONS: Mapping[frozenset[type], Decoder] = {
     frozenset({IPv4Address, IPv6Address}): _from_text(ip_address, "an address"),
     frozenset({IPv4Network, IPv6Network}): _from_text(ip_network, "a network"),
+    frozenset({IPv4Address, IPv6Address, IPv4Network, IPv6Network}): _from_text(
+        lambda text: ip_network(text) if "/" in text else ip_address(text), "an address or a network"
+    ),
 }
 
 

@@ -114,7 +114,7 @@ class Demo:
     def play(self) -> Evening:
         self.lab.greet()
         everybody = [client.name for client in self.lab.clients()]
-        with Pulse(str(INTERNET.ip), everybody) as pulse, running_service(self.site):
+        with Pulse(str(INTERNET.ip), everybody) as pulse, running_service(self.site), self.own_traffic():
             self.an_ordinary_evening()
             traffic, over = self.a_swarm()
             cut_at = self.the_cut(pulse, over)
@@ -127,6 +127,14 @@ class Demo:
         self.evening.seconds["detected_to_cut"] = round(cut_at - over, 2)
         self.evening.seconds["total"] = round(time.time() - self.started, 1)
         return self.evening
+
+    @contextmanager
+    def own_traffic(self) -> Iterator[None]:
+        """What the acts start ends with them, whoever's lab this is."""
+        try:
+            yield
+        finally:
+            self.lab.quiet()
 
     # --- acts
 
@@ -232,7 +240,8 @@ class Demo:
         client = self.lab.client(GUEST)
         self.title(f"Gentler: {GUEST} gets a cap of {CAP} sessions, then a limit of {LIMIT_BPS // MBIT} Mbit/s")
         self.command("cap", "ip", client.address, "--sessions", str(CAP), "--for", "10m", "--yes")
-        try_sessions(self.lab, GUEST, CAP_PORT)
+        for _ in range(2):  # a busy switch may lose some of so many datagrams at once
+            try_sessions(self.lab, GUEST, CAP_PORT)
         self.evening.cap = {"asked": CAP, "sessions": udp_sessions(self.lab, GUEST, CAP_PORT)}
         self.say(f"{ATTEMPTS} sessions tried, {self.evening.cap['sessions']} made")
         self.command("unblock", "ip", client.address, "--yes")

@@ -62,6 +62,7 @@ OBJECTS: dict[str, objects.Json] = {
     "event": objects.event_object(Event(NOW, "alice", "verified", "why", (), {})),
     "factor": objects.factor_object(factor(USAGE)),
     "finding": objects.finding_object(Finding(CLIENT.identity, "swarm", 0.9, 0.8, "because")),
+    "blind spots": {"blind_spots": objects.blind_spot_objects([("quota", "nobody's traffic is known")])},
     "hour": hour_object(Hour(NOW, 1, 2, 3, 4, 0.5, 6)),
     "usage": usage_object(Line(Window(NOW, NOW), Used(CLIENT.identity, (USAGE.address,), None, 1, 2, False), "ada")),
     "exemption": objects.exemption_object(Exemption("e1", "server", mac=MAC)),

@@ -193,12 +193,14 @@ def test_a_suggestion_covers_nobody_and_needs_no_safeguard() -> None:
 def subnets(draw: st.DrawFn) -> Network:
     """Near our own networks and exemptions more often than not."""
     if draw(st.booleans()):
-        bits = draw(st.integers(0, 255)) | 0x0A0A << 16
-        return IPv4Network((bits, draw(st.integers(8, 32))), strict=False)
-    return IPv6Network((0x20010DB8 << 96 | draw(st.integers(0, 7)), draw(st.integers(32, 128))), strict=False)
+        length = draw(st.sampled_from([8, 15, 16, 24, 26, 27, 28, 29, 30, 32]))
+        return IPv4Network((0x0A0A0000 + draw(st.integers(0, 127)), length), strict=False)
+    length = draw(st.sampled_from([32, 47, 48, 64, 124, 125, 126, 127, 128]))
+    return IPv6Network((0x20010DB8 << 96 | draw(st.integers(0, 7)), length), strict=False)
 
 
-EXEMPT = (ip_network("10.10.0.64/29"), ip_network("2001:db8::4/127"))
+EXEMPT = (ip_network("10.10.0.72/30"), ip_network("2001:db8::5/128"))
+UNBRAKED = policy(safeguards=Safeguards(new_per_cycle=100, share_of_clients=100.0))
 PENALTIES: st.SearchStrategy[Penalty] = st.sampled_from([Block("address"), RateLimit(64_000)])
 
 
@@ -210,8 +212,8 @@ def test_no_plan_covers_the_exempt_or_the_network_itself(verdicts: list[Verdict]
     exemptions = [Exemption(f"x{number}", "stage", network=network) for number, network in enumerate(EXEMPT)]
     start = Reality(NOTHING)
     if standing:
-        start = start.after(planned(verdicts, world(), enforcers=ABLE))
-    plan = planned(verdicts, seen, start.held, start.enforced, ABLE, exemptions)
+        start = start.after(planned(verdicts, world(), enforcers=ABLE, by=UNBRAKED))
+    plan = planned(verdicts, seen, start.held, start.enforced, ABLE, exemptions, UNBRAKED)
     covered = [it.slot.network for it in start.after(plan).held if it.slot.network is not None]
     cleared = [it for flush in plan.flushes for it in flush.addresses if isinstance(it, IPv4Network | IPv6Network)]
     for network in (*covered, *cleared):

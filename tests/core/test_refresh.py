@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
-from switchguard.core.model import Device, FdbEntry, Gap, Mac, Neighbor, Reading, Role, Snapshot
+from switchguard.core.model import Destination, Device, FdbEntry, Gap, Mac, Neighbor, Reading, Role, Snapshot
 from switchguard.core.refresh import refresh
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -63,3 +63,11 @@ def test_a_device_that_left_the_inventory_takes_its_tables_along() -> None:
     left = refresh(OLD, Snapshot(LATER, (GW,)))
     assert left.fdb == ()
     assert left.neighbors == (ARP,)
+
+
+def test_destinations_are_as_old_as_the_translations() -> None:
+    there = Destination(ip_network("198.51.100.0/24"), 443, 9, None, "gw")
+    before = replace(OLD, destinations=(there,))
+    assert refresh(before, Snapshot(LATER, (GW, SW))).destinations == (there,)
+    asked = Snapshot(LATER, (GW, SW), readings=(Reading("gw", "nat", LATER, 0, 0.1),))
+    assert refresh(before, asked).destinations == ()

@@ -169,3 +169,11 @@ def test_a_span_without_length_has_no_rate(seconds: float) -> None:
     (span,) = minutes(1, 1000)
     instant = replace(span, end=span.start + timedelta(seconds=seconds))
     assert told(replace(here(client(7)), traffic={who(7): (instant,)})) == f"busiest clients: {who(7)} (0 bit/s)"
+
+
+def test_the_alarm_names_the_largest_transfer_too() -> None:
+    crowd = [Destination(ip_network(f"198.51.{n}.0/24"), 443, 9, 1000) for n in range(4)]
+    large = Destination(ip_network("192.0.2.0/24"), 873, 1, 5_000_000_000)
+    said = told(replace(here(), destinations=(*crowd, large)))
+    assert said.startswith("busiest remote networks: 198.51.0.0/24 port 443 (9 sessions, 1 kB)")
+    assert said.endswith(" and 2 more; most traffic with 192.0.2.0/24 port 873 (1 sessions, 5 GB)")

@@ -1,8 +1,9 @@
 """What a pass remembers: the service's next look, a dry run and a second process all see the same."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from switchguard.core.attribute import attribute
 from switchguard.core.evidence import Connections, Evidence
 from switchguard.core.model import (
     ClientId,
+    Destination,
     Device,
     Mac,
     NatSize,
@@ -232,3 +234,8 @@ def test_a_registry_is_as_the_file_is_now(store: Store, told: Told, tmp_path: Pa
 def test_a_mac_is_known_from_its_first_poll(memory: Memory) -> None:
     keep(memory, poll(0, 0), poll(9, 0))
     assert look(memory, poll(10, 0)).first_seen == {MAC: NOON}
+
+
+def test_destinations_of_all_gateways_are_told_busiest_first(memory: Memory) -> None:
+    few, many = (Destination(ip_network(f"198.51.{n}.0/24"), 443, n, None, f"gw{n}") for n in (7, 8))
+    assert look(memory, replace(poll(0, 0), destinations=(few, many))).destinations == (many, few)

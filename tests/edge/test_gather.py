@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_network
 from itertools import count
 from pathlib import Path
 from typing import ClassVar
@@ -14,6 +14,7 @@ from servers import Sshd, free_port
 
 from switchguard.core.model import (
     Block,
+    Destination,
     Device,
     Diff,
     Enforced,
@@ -24,6 +25,7 @@ from switchguard.core.model import (
     Link,
     Mac,
     NatSize,
+    NatUsage,
     Neighbor,
     PortCounters,
     Reading,
@@ -34,7 +36,7 @@ from switchguard.core.model import (
 from switchguard.edge.gather import gather, own_addresses, own_macs, read_enforced
 from switchguard.edge.session import open_session
 from switchguard.errors import UnexpectedOutput, UnknownPlugin
-from switchguard.ports import Driver, Endpoint, Opens, Secret, Session, SnmpAccess
+from switchguard.ports import Driver, Endpoint, NatTable, Opens, Secret, Session, SnmpAccess
 
 EVERYTHING: frozenset[Table] = frozenset({"nat", "nat_size", "arp", "fdb", "counters", "links", "interfaces"})
 START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -318,3 +320,19 @@ def test_this_hosts_own_macs_are_known() -> None:
 def test_a_snapshot_knows_who_took_it() -> None:
     snapshot = gather([], doors(), set(), ticking(), driver_of=driver_of)
     assert (snapshot.own_macs, snapshot.own_addresses) == (own_macs(), own_addresses())
+
+
+class Telling(Gateway):
+    """Tells with its translations where they lead to."""
+
+    def nat_table(self, session: Session) -> NatTable:
+        name = session.device.name
+        usage = NatUsage(name, IPv4Address("10.10.0.7"), 5, 4, 3, 1.0, 0.0, 0.0, 0.0, 0.5)
+        return NatTable(5, (usage,), destinations=(Destination(ip_network("192.0.2.0/24"), 443, 5, None, name),))
+
+
+def test_destinations_come_with_the_translations_and_are_no_rows_of_them() -> None:
+    snapshot = gather([GW], doors(gw1=HERE), {"nat"}, ticking(), driver_of=lambda _platform: Telling())
+    assert [(it.device, it.sessions) for it in snapshot.nat] == [("gw1", 5)]
+    assert snapshot.destinations == (Destination(ip_network("192.0.2.0/24"), 443, 5, None, "gw1"),)
+    assert [(it.table, it.rows) for it in snapshot.readings] == [("nat", 1)]

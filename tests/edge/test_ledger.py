@@ -1,3 +1,4 @@
+import json
 import multiprocessing
 import sqlite3
 from collections.abc import Iterator
@@ -159,6 +160,24 @@ def test_a_slot_with_another_value_is_held_since_then(ledger: SqlLedger) -> None
     ledger.intend(Plan(AT, (Change(slot, None, first, ("v1",)),)))
     ledger.intend(Plan(AT + HOUR, (Change(slot, first, second, ("v1", "v2")),)))
     assert ledger.held() == (HeldSlot(slot, second, "planned", ("v1", "v2"), AT + HOUR),)
+
+
+def test_a_slot_is_found_as_it_was_written_before_there_were_subnets(ledger: SqlLedger, path: Path) -> None:
+    ledger.intend(Plan(AT, (PUT,)))
+    with sqlite3.connect(path) as raw:
+        ((text,),) = raw.execute("SELECT slot FROM slots")
+    raw.close()
+    assert json.loads(text).keys() == {"device", "kind", "station", "address"}
+
+
+def test_a_subnet_is_held_beside_its_first_address(ledger: SqlLedger) -> None:
+    address, subnet = Slot("gw1", "block", address=ip_address("192.0.2.0")), ip_network("192.0.2.0/24")
+    both = (address, Slot("gw1", "block", network=subnet))
+    changes = tuple(Change(slot, None, Block("address"), ("v1",)) for slot in both)
+    ledger.intend(Plan(AT, changes))
+    ledger.record([outcome(change) for change in changes], AT)
+    assert {held.slot for held in ledger.held()} == set(both)
+    assert whats(ledger, str(subnet)) == ["verified"]
 
 
 def test_a_failed_release_is_still_to_be_done_and_a_refused_one_too(ledger: SqlLedger) -> None:

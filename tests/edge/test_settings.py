@@ -47,7 +47,7 @@ rules:
     penalty: {block: mac, lasts: 2h, escalate: 2x, at_most: 2d, forget_after: 7d}
   crowd: {kind: naughty_factor, above: 0.5, for_polls: 5, penalty: {cap: 100, lasts: forever}}
   hog: {kind: naughty_factor, above: 0.3, penalty: {limit: 64kbps}}
-safeguards: {new_per_cycle: 4, share_of_clients: 12.5%, max_age: 2m}
+safeguards: {new_per_cycle: 4, share_of_clients: 12.5%, max_age: 2m, widest_subnet: 22}
 """
 HOSTS = """\
 gw1:
@@ -139,7 +139,7 @@ def test_a_policy_becomes_values_of_the_core(directory: Path) -> None:
             ),
             Exemption("site alice", "pays for it", user="alice"),
         ),
-        safeguards=Safeguards(new_per_cycle=4, share_of_clients=0.125, max_age_s=120),
+        safeguards=Safeguards(new_per_cycle=4, share_of_clients=0.125, max_age_s=120, widest_subnet=22),
         zone=machine_zone(),
         link=SharedLink("gw1", "wan0", 200_000_000, 200_000_000),
     )

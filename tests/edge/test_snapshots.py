@@ -114,6 +114,7 @@ def test_plain_data_stays_plain_and_values_inside_it_are_written() -> None:
         "kind": "block",
         "station": {"port": None, "vlan": None, "mac": "02:00:00:00:00:07"},
         "address": "10.0.0.7",
+        "network": None,
     }
 
 

@@ -319,18 +319,19 @@ def _readings(at: datetime, device: str, tables: Iterable[Table]) -> Iterator[Re
 # --- what the tables do not tell -------------------------------------------------------------------------------------
 
 
-def weeks_of(device: str, interface: str, until: datetime, weeks: int, bps: Mapping[int, float]) -> InterfaceRates:
-    """Every hour of so many weeks: `bps` by the hour of the day from which on it holds; half of it on Sundays."""
+def weeks_of(
+    device: str, interface: str, until: datetime, weeks: int, bps: Mapping[int, tuple[float, float]]
+) -> InterfaceRates:
+    """Every hour of so many weeks: `bps` in and out, by the hour of the day from which on it holds; half on Sundays."""
     first = until.replace(minute=0, second=0, microsecond=0) - weeks * 7 * _DAY
     hours = [first + n * _HOUR for n in range(weeks * 168) if first + (n + 1) * _HOUR <= until]
     return InterfaceRates(device, interface, tuple(_sample(hour, bps) for hour in hours))
 
 
-def _sample(hour: datetime, bps: Mapping[int, float]) -> RateSample:
-    usual = (
-        _at(bps, hour.hour, 0.0) * (0.5 if hour.weekday() == 6 else 1.0) * _wobble("rate", hour.day * 24 + hour.hour)
-    )
-    return RateSample(hour, hour + _HOUR, usual / 4, usual)
+def _sample(hour: datetime, bps: Mapping[int, tuple[float, float]]) -> RateSample:
+    usual = (0.5 if hour.weekday() == 6 else 1.0) * _wobble("rate", hour.day * 24 + hour.hour)
+    came, went = _at(bps, hour.hour, (0.0, 0.0))
+    return RateSample(hour, hour + _HOUR, round(usual * came), round(usual * went))
 
 
 def measuring(begins: datetime, start: int, end: int, every: float, count: int = 1) -> tuple[Connections, ...]:

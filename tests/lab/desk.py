@@ -1,4 +1,4 @@
-"""An operator's desk in the lab: a site of one's own, the command line as a process, and the network as it really is."""
+"""An operator's desk in the lab: an own site, the command line as a process, and the network as it really is."""
 
 import json
 import os
@@ -18,8 +18,6 @@ import pyeapi
 import yaml
 
 from switchguard.edge.ledger import SqlLedger
-from switchguard.edge.session import open_session
-from switchguard.edge.settings import load_site
 from switchguard.lab.control import Lab
 from switchguard.lab.kernel import entered
 from switchguard.lab.topology import PASSWORD, USERNAME
@@ -30,7 +28,7 @@ PATIENCE_S = 60.0
 """Nothing here takes nearly as long, unless it hangs."""
 
 ON_CORE, ON_SW1, ON_SW2 = "c07", "c08", "c12"
-"""Clients by the switch that the lab's zones have them blocked on: VLAN 10 at the core, VLAN 20 at the access switch."""
+"""Clients, by the switch that the lab's zones have them blocked on: VLAN 10 at the core, VLAN 20 where they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +74,14 @@ class Desk:
 
     # --- the command line
 
-    def types(self, *words: str, stdin: str = "", **environment: str) -> Said:
+    def types(self, *words: str, patience_s: float = PATIENCE_S, **environment: str) -> Said:
         """A whole command, without a terminal. Whatever goes wrong, an operator never sees a traceback."""
         done = subprocess.run(
             self._command(words),
-            input=stdin,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=PATIENCE_S,
+            timeout=patience_s,
             check=False,
             env=os.environ | environment,
         )
@@ -133,6 +131,13 @@ class Desk:
         hosts[name].setdefault("data", {}).setdefault("switchguard", {}).update(keys)
         file.write_text(yaml.safe_dump(hosts))
 
+    def port(self, name: str, number: int) -> None:
+        """Where a host's SSH is."""
+        file = self.site / "hosts.yaml"
+        hosts = yaml.safe_load(file.read_text())
+        hosts[name]["port"] = number
+        file.write_text(yaml.safe_dump(hosts))
+
     # --- what is true
 
     @property
@@ -154,23 +159,24 @@ class Desk:
         """What a switch answers to one command: EOS by eAPI, IOS by SSH, neither by way of switchguard."""
         found = self.lab.topology.switch(switch)
         if found.front_end == "eos":
-            node = pyeapi.connect("http", str(found.management), USERNAME, PASSWORD, return_node=True)
-            return str(node.enable([command], encoding="text")[0]["result"]["output"]).splitlines()
+            said: str = self._core().enable([command], encoding="text")[0]["result"]["output"]
+            return said.splitlines()
         with paramiko.SSHClient() as client:
             client.load_host_keys(str(self.lab.directory / "site" / "known_hosts"))
             client.connect(str(found.management), 22, USERNAME, PASSWORD, allow_agent=False, look_for_keys=False)
             _, answer, _ = client.exec_command(command)
             return answer.read().decode().splitlines()
 
+    def _core(self) -> Any:
+        core = self.lab.topology.switch("core")
+        return pyeapi.connect("http", str(core.management), USERNAME, PASSWORD, return_node=True)
+
     def running(self, switch: str) -> list[str]:
         return self.ask(switch, "show running-config")
 
-    def configure(self, switch: str, *lines: str) -> None:
-        """As another administrator would. IOS only."""
-        site = load_site(self.lab.directory / "site")
-        device = next(device for device in site.devices if device.name == switch)
-        with open_session(device, site.endpoints[switch]) as session:
-            session.configure(lines)
+    def configure_core(self, *lines: str) -> None:
+        """As another administrator would."""
+        self._core().config(list(lines))
 
     def ours(self) -> list[str]:
         """Every line of ours on any device: static drops, access lists, policies, elements of our sets."""
@@ -179,10 +185,10 @@ class Desk:
         return [*(line for line in lines if any(word in line for word in words)), *self.elements()]
 
     def elements(self) -> list[str]:
-        """Of the sets in the gateway's packet filter."""
+        """Of the sets of penalties in the gateway's packet filter; not what its counters remember of sessions."""
         with entered(self.lab.topology.gateway.name):
             found = subprocess.run(["nft", "list", "ruleset"], capture_output=True, text=True, check=True).stdout
-        return [line.strip() for line in found.splitlines() if "elements" in line]
+        return [line.strip() for line in found.splitlines() if "elements" in line and "ct count" not in line]
 
 
 def own_site(lab: Lab, directory: Path) -> Desk:

@@ -49,7 +49,7 @@ def test_every_spelling_of_a_mac_means_the_same_client(lab: Lab, desk: Desk) -> 
     assert changes == [{"port": None, "vlan": 10, "mac": "02:00:00:00:00:07"}] * len(spellings)
 
 
-@pytest.mark.parametrize(("words", "status"), [(("--dry-run",), 2), ((), 3), (("--json",), 3)])
+@pytest.mark.parametrize(("words", "status"), [(("--dry-run",), 2), (("--json",), 3)])
 def test_nothing_is_touched_without_a_yes(lab: Lab, desk: Desk, words: tuple[str, ...], status: int) -> None:
     """On IOS a candidate would be a file in flash, on EOS a session that stays."""
     before = [desk.running(switch) for switch in ("core", "sw1")], flash(lab)
@@ -60,7 +60,7 @@ def test_nothing_is_touched_without_a_yes(lab: Lab, desk: Desk, words: tuple[str
     if status == 3:
         assert "--yes says yes beforehand" in core.err
     assert ([desk.running(switch) for switch in ("core", "sw1")], flash(lab)) == before
-    assert not [line for line in desk.ask("core", "show configuration sessions") if "pending" in line.split()]
+    assert not [line for line in desk.ask("core", "show configuration sessions") if line.endswith(" pending")]
     assert (desk.offline(), desk.states()) == (set(), {})
 
 
@@ -83,12 +83,12 @@ def test_a_block_says_where_it_is_and_until_when_and_unblock_takes_it_back(lab: 
 
 
 def test_an_administrators_own_drop_is_neither_ours_nor_lifted(lab: Lab, desk: Desk) -> None:
-    desk.configure("sw1", "mac address-table static 0200.0000.0008 vlan 20 drop")
-    said = desk.types("block", "mac", desk.mac(ON_SW1), "--on", "sw1", "--yes")
-    assert said.status == 3
-    assert "not ours to touch" in said.err
+    theirs = "mac address-table static 0200.0000.0007 vlan 10 drop"
+    desk.configure_core(theirs)
+    said = desk.types("block", "mac", desk.mac(ON_CORE), "--yes")
+    assert (said.status, "not ours to touch" in said.err) == (3, True)
     assert desk.types("release-all", "--yes").out == "nothing stands\n"
-    assert desk.offline() == {ON_SW1}
+    assert theirs in desk.running("core")
 
 
 # --- time ------------------------------------------------------------------------------------------------------------
@@ -166,7 +166,8 @@ def test_observe_writes_nothing_for_the_site_or_for_one_device(lab: Lab, desk: D
     desk.host("sw1", mode="observe")
     watched, done = desk.types_each([("block", "mac", desk.mac(client), "--yes") for client in (ON_SW1, ON_CORE)])
     assert (watched.status, done.status) == (3, 0)
-    assert "observe mode, will not be pushed" in watched.out and "observe mode" in watched.err
+    assert "observe mode, will not be pushed" in watched.out
+    assert "observe mode" in watched.err
     assert desk.offline() == {ON_CORE}
     desk.policy("mode: enforce", "mode: observe")
     assert desk.types("block", "mac", desk.mac("c12"), "--yes").status == 3
@@ -191,15 +192,15 @@ def test_a_cap_lets_exactly_so_many_sessions_through(lab: Lab, desk: Desk) -> No
 @pytest.mark.parametrize("client", [ON_CORE, ON_SW1])
 def test_a_limit_slows_its_client_and_nobody_else(lab: Lab, desk: Desk, client: str) -> None:
     """At the gateway for a zone that the core guards, on its port for one that the access switches guard."""
-    burst = {"count": 200, "size": 1000}
+    burst = {"count": 60, "size": 1000}
     limited = lab.client(client)
-    assert answered(limited, 5000, **burst) > 150
+    assert answered(limited, 5000, **burst) > 50
     said = desk.types("limit", "mac", limited.mac, "--rate", "64kbps", "--yes")
     assert (said.status, f"on {'gw' if client == ON_CORE else 'sw1'} " in said.out) == (0, True)
-    assert 0 < answered(limited, 6000, **burst) < 60
-    assert answered(lab.client("c09"), 6000, **burst) > 150
+    assert 0 < answered(limited, 6000, **burst) < 40
+    assert answered(lab.client("c09"), 6000, **burst) > 50
     assert desk.types("unblock", "mac", limited.mac, "--yes").status == 0
-    assert answered(limited, 7000, **burst) > 150
+    assert answered(limited, 7000, **burst) > 50
 
 
 def test_a_block_of_an_address_is_put_at_the_gateway(lab: Lab, desk: Desk) -> None:

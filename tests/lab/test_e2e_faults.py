@@ -56,10 +56,12 @@ def test_a_switch_that_misbehaves_is_blamed_and_the_next_pass_repairs_it(lab: La
     core, sw1 = desk.types_each([block(desk, ON_CORE), block(desk, ON_SW1)])
     if case.took_effect:
         assert (core.status, sw1.status) == (0, 0)
-        assert case.core in core.out and case.sw1 in sw1.out
+        assert case.core in core.out
+        assert case.sw1 in sw1.out
     else:
         assert (core.status, sw1.status) == (1, 1)
-        assert blamed(core, "core", case.core) and blamed(sw1, "sw1", case.sw1)
+        assert blamed(core, "core", case.core)
+        assert blamed(sw1, "sw1", case.sw1)
         assert "every pass tries again" in core.err
     assert desk.offline() == ({ON_CORE, ON_SW1} if case.took_effect else set())
     assert set(desk.states().values()) == {"verified" if case.took_effect else "failed"}

@@ -10,7 +10,10 @@ Three ways to be found, in this order:
               ones to take part
 
 The sources come from a firewall's log by its name, or from the translation tables (`nat`: these are clients, and no
-subnet of them is ever meant). What came before the end of the source's last penalty of this rule does not count again.
+subnet of them is ever meant). With `subnets: apply` the penalty is put on the subnet as one, so it must be one for
+addresses (`{block: address}`, not by MAC); safeguards spare a subnet with anybody exempt in it, with a device of ours,
+and one larger than `safeguards.widest_subnet`. What came before the end of the source's last penalty of this rule does
+not count again.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -26,9 +26,9 @@ from typing import Literal
 
 from switchguard.core.evidence import Evidence
 from switchguard.core.keys import About, Threshold
-from switchguard.core.model import Finding, NatUsage, Rule
+from switchguard.core.model import ClientId, Finding, NatUsage, Rule
 from switchguard.core.rules._findings import about
-from switchguard.core.rules._sight import in_sight
+from switchguard.core.rules._sight import clients_of, in_sight
 
 KIND = "naughty_factor"
 ABOUT = About(
@@ -78,6 +78,15 @@ def judge(evidence: Evidence, rule: Rule) -> tuple[Finding, ...]:
         if prod(_parts(usage).values()) > rule.above
     )
     return tuple(about(client, evidence, rule, rating.value, rating.because) for client, rating in rated)
+
+
+def judge_as_rated(evidence: Evidence, rule: Rule, rated: Mapping[ClientId, tuple[float, str]]) -> tuple[Finding, ...]:
+    """The same where only the factor was kept, and a sentence, but not the table."""
+    return tuple(
+        about(client, evidence, rule, *rated[client.identity])
+        for client in clients_of(evidence, rule)
+        if client.identity in rated and rated[client.identity][0] > rule.above
+    )
 
 
 def factor(usage: NatUsage) -> Factor:

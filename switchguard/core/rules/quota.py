@@ -73,7 +73,7 @@ def looks_back(rule: Rule, now: datetime) -> tuple[datetime, ...]:
 def blind(evidence: Evidence, rule: Rule) -> tuple[str, ...]:
     missing = [] if evidence.traffic else ["nobody's traffic is known"]
     if params_of(rule, Params).for_each == "person" and evidence.registry is None:
-        missing.append("there is no registry that says whose a device is")
+        missing.append(evidence.no_registry or "there is no registry that says whose a device is")
     return tuple(missing)
 
 

@@ -45,7 +45,7 @@ def judge(evidence: Evidence, rule: Rule) -> tuple[Finding, ...]:
 
 def blind(evidence: Evidence, rule: Rule) -> tuple[str, ...]:
     if evidence.registry is None:
-        return (evidence.no_registry,)
+        return (evidence.no_registry or "there is no registry, or it could not be read",)
     return () if evidence.registry else ("the registry is empty",)
 
 
