@@ -43,21 +43,20 @@ _LATE = timedelta(days=1)
 class Tail:
     """How far a log has been read: the file that begins like this, up to here."""
 
-    inode: int
     head: int
     """How many octets the digest is of."""
     digest: str
     offset: int
     written: int
-    """When the file had been written to last, in seconds since 1970."""
+    """When the file had been written to last, in nanoseconds since 1970."""
 
     def spelled(self) -> str:
-        return f"{self.inode} {self.head} {self.digest} {self.offset} {self.written}"
+        return f"{self.head} {self.digest} {self.offset} {self.written}"
 
     @classmethod
     def read(cls, text: str) -> "Tail":
-        inode, head, digest, offset, written = text.split()
-        return cls(int(inode), int(head), digest, int(offset), int(written))
+        head, digest, offset, written = text.split()
+        return cls(int(head), digest, int(offset), int(written))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +103,7 @@ class ConnectionLog:
         for number in reversed(range(len(files))):
             if _is_same(files[number], tail):
                 return [(files[number], tail.offset), *((file, 0) for file in files[number + 1 :])]
-        return [(file, 0) for file in files if file == self.file or int(file.stat().st_mtime) > tail.written]
+        return [(file, 0) for file in files if file == self.file or file.stat().st_mtime_ns > tail.written]
 
     def _files(self, since: datetime) -> list[Path]:
         """Oldest first: rotated ones, then the log itself."""
@@ -125,7 +124,7 @@ class ConnectionLog:
 
             def tail() -> Tail:
                 head = beginning[:offset]
-                return Tail(state.st_ino, len(head), hashlib.sha256(head).hexdigest(), offset, int(state.st_mtime))
+                return Tail(len(head), hashlib.sha256(head).hexdigest(), offset, state.st_mtime_ns)
 
             _skip(stream, offset, file)
             while line := stream.readline(LONGEST_LINE):
@@ -189,9 +188,9 @@ class _Found:
 
 
 def _is_same(file: Path, tail: Tail) -> bool:
-    """An empty file begins like any other: then the inode tells."""
+    """An empty file begins like any other, and its inode may be another file's by now: nothing tells which it was."""
     if not tail.head:
-        return file.stat().st_ino == tail.inode
+        return False
     try:
         with _opened(file) as stream:
             return hashlib.sha256(stream.read(tail.head)).hexdigest() == tail.digest
