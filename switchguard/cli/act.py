@@ -350,20 +350,29 @@ def spelt(parse: Callable[[str], T], text: str) -> T:
 
 
 def pause(
-    ctx: typer.Context, reason: Annotated[str, typer.Argument(help="Why, for everybody who wonders.")] = "by hand"
+    ctx: typer.Context,
+    reason: Annotated[str, typer.Argument(help="Why, for everybody who wonders.")] = "by hand",
+    as_json: Json = False,
 ) -> None:
     """Stop all writes at once, the running service's included; checked before every single write.
 
     Example: switchguard pause "keynote until noon"
     """
-    Wiring.of(ctx.obj).ledger.pause(reason, operator())
-    show.say("paused: nothing is written to any device until `switchguard resume`")
+    ledger = Wiring.of(ctx.obj).ledger
+    ledger.pause(reason, operator())
+    if as_json:
+        typer.echo(objects.dump({"paused": ledger.paused()}))
+    else:
+        show.say("paused: nothing is written to any device until `switchguard resume`")
 
 
-def resume(ctx: typer.Context) -> None:
+def resume(ctx: typer.Context, as_json: Json = False) -> None:
     """Allow writes again.
 
     Example: switchguard resume
     """
     there_was_a_pause = Wiring.of(ctx.obj).ledger.resume(operator())
-    show.say("resumed" if there_was_a_pause else "writes were not paused")
+    if as_json:
+        typer.echo(objects.dump({"paused": None}))
+    else:
+        show.say("resumed" if there_was_a_pause else "writes were not paused")

@@ -5,7 +5,9 @@ from typing import Annotated
 
 import typer
 
+from switchguard.cli import objects
 from switchguard.cli.demo import demo
+from switchguard.cli.options import Json
 from switchguard.errors import LabError
 from switchguard.lab import enter
 
@@ -51,20 +53,29 @@ def attach(command: Command, pid: Pid = None) -> None:
 
 
 @app.command()
-def status() -> None:
+def status(as_json: Json = False) -> None:
     """Which labs are running, and whether one could be built here.
 
     Example: switchguard lab status
     """
-    if directory := os.environ.get("SWITCHGUARD_LAB"):
-        typer.echo(f"inside a lab; its files are in {directory}")
+    inside, labs = os.environ.get("SWITCHGUARD_LAB"), list(enter.running_labs())
+    why_not = None if inside else _why_none()
+    if as_json:
+        running = [{"pid": lab.pid, "arguments": list(lab.arguments)} for lab in labs]
+        typer.echo(objects.dump({"inside": inside, "running": running, "why_not": why_not}))
         return
-    for lab in enter.running_labs():
+    if inside:
+        typer.echo(f"inside a lab; its files are in {inside}")
+        return
+    for lab in labs:
         typer.echo(f"{lab.pid}  {' '.join(lab.arguments)}")
+    typer.echo(f"no lab can be built here: {why_not}" if why_not else "a lab can be built here: switchguard lab up")
+
+
+def _why_none() -> str | None:
     try:
         enter.check_programs()
         enter.check_namespaces()
     except LabError as error:
-        typer.echo(f"no lab can be built here: {error}")
-    else:
-        typer.echo("a lab can be built here: switchguard lab up")
+        return str(error)
+    return None

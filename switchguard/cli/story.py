@@ -219,7 +219,9 @@ def parse_until(text: str) -> datetime:
 
 
 @exempt.command("remove")
-def exempt_remove(ctx: typer.Context, ident: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+def exempt_remove(
+    ctx: typer.Context, ident: Annotated[str, typer.Argument(metavar="ID")], as_json: Json = False
+) -> None:
     """Take an exemption back; `exempt list` shows the ids.
 
     Example: switchguard exempt remove 10.10.0.0/28-20261120090000
@@ -229,7 +231,10 @@ def exempt_remove(ctx: typer.Context, ident: Annotated[str, typer.Argument(metav
         raise BadTarget(f"{ident!r} is in switchguard.yaml; take it out there")
     if not wiring.ledger.remove_exemption(ident, operator()):
         raise BadTarget(f"no exemption has the id {ident!r}; `switchguard exempt list` shows the ids")
-    show.say(f"removed: {ident}")
+    if as_json:
+        typer.echo(objects.dump({"removed": ident}))
+    else:
+        show.say(f"removed: {ident}")
 
 
 @exempt.command("list")
