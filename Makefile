@@ -13,7 +13,7 @@ demo: $(STAMP)
 test: $(STAMP)
 	@./.ci/system-packages --optional
 	$(BIN)/python -m pytest tests -m "not lab"
-	$(BIN)/switchguard lab run $(BIN)/python -m pytest tests/lab -m lab
+	$(BIN)/switchguard lab run $(BIN)/python -m pytest tests/lab -m lab --reruns 2
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

@@ -2,13 +2,15 @@
 
 import json
 import os
+import pty
+import re
 import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,11 @@ INTERNET_HOST = "198.18.0.1"
 PATIENCE_S = 60.0
 """Nothing here takes nearly as long, unless it hangs."""
 
+DOCUMENTED = set(re.findall(r"[a-z_]+", (Path(__file__).parents[2] / "docs" / "json.md").read_text()))
+BY_NAME = frozenset({"parts", "detail", "capacity", "seconds", "translations", "streams"})
+"""Objects whose keys are names of things: factors, devices, tables."""
+OF_PENALTIES = frozenset({"by", "sessions", "bits_per_second", "within", "up_to"})
+
 ON_CORE, ON_SW1, ON_SW2 = "c07", "c08", "c12"
 """Clients, by the switch that the lab's zones have them blocked on: VLAN 10 at the core, VLAN 20 where they are."""
 
@@ -42,7 +49,13 @@ class Said:
     @property
     def object(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.out)
+        assert found["schema"] == 1
         return found
+
+    @property
+    def undocumented(self) -> set[str]:
+        """Keys of the object that docs/json.md does not know."""
+        return set(keys(self.object)) - DOCUMENTED - OF_PENALTIES
 
 
 @dataclass(slots=True)
@@ -67,6 +80,17 @@ class Running:
         return status
 
 
+def keys(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield name
+            if not (isinstance(inner, dict) and name in BY_NAME):
+                yield from keys(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from keys(inner)
+
+
 @dataclass(frozen=True, slots=True)
 class Desk:
     lab: Lab
@@ -89,6 +113,20 @@ class Desk:
         assert "defect" not in done.stderr, done.stderr
         return Said(done.returncode, done.stdout, done.stderr)
 
+    def answers(self, answer: str, *words: str) -> Said:
+        """A whole command at a terminal, where its question gets this answer."""
+        ours, theirs = pty.openpty()
+        with os.fdopen(ours, "r+b", buffering=0) as terminal:
+            process = subprocess.Popen(self._command(words), stdin=theirs, stdout=theirs, stderr=theirs)
+            os.close(theirs)
+            out = b""
+            with suppress(OSError):  # EIO: nobody is left at the other end
+                while said := terminal.read(4096):
+                    out += said
+                    if out.endswith(b"[y/N]: "):
+                        terminal.write(f"{answer}\n".encode())
+            return Said(process.wait(timeout=PATIENCE_S), out.decode().replace("\r\n", "\n"), "")
+
     def types_each(self, commands: Sequence[Sequence[str]], at_once: int = 3) -> list[Said]:
         """As several operators would, at the same time."""
         with ThreadPoolExecutor(at_once) as pool:
@@ -96,12 +134,15 @@ class Desk:
 
     @contextmanager
     def begins(self, *words: str) -> Iterator[Running]:
-        """A command that is killed at the latest when nobody wants it any more."""
+        """A command that is killed at the latest when nobody wants it any more. What it said goes with a failure."""
         log = self.site / f"{words[0]}.log"
         with log.open("w") as paper:
             process = subprocess.Popen(self._command(words), stdout=paper, stderr=paper, text=True)
         try:
             yield Running(process, log)
+        except BaseException as error:
+            error.add_note(f"{log.name}: {log.read_text()[-4000:]}")
+            raise
         finally:
             if process.poll() is None:
                 process.kill()
