@@ -7,6 +7,7 @@ What NAPALM 5.2 does not tell, and this file does (read in napalm/ios/ios.py and
 - Where IOS makes no merge diff, NAPALM returns the file itself under a banner, or (when the lines lack a final `end`)
   advice as text. Neither is a diff, so both raise.
 - EOS and IOS refuse commit messages, so none is sent.
+- EOS keeps a session whose client is gone, and while one is pending NAPALM waits 10 s and gives up: see `eos_sessions`.
 - Its rollback replaces the whole configuration, other people's work included, so it is not offered.
 
 Loading a candidate on IOS writes a file to flash; committing saves the running configuration on IOS and EOS.
@@ -27,6 +28,7 @@ import scp
 from napalm.base import exceptions as failures
 
 from switchguard.core.model import Device
+from switchguard.edge.eos_sessions import abandoned, new_name
 from switchguard.edge.session_netmiko import PATIENCE, REFUSED, SSH_ERRORS, attentive, netmiko_options, ssh_meaning
 from switchguard.errors import CommandRefused, DeviceError, LoginRefused, UnexpectedOutput, Unreachable
 from switchguard.ports import Candidate, Endpoint
@@ -64,6 +66,7 @@ class Napalm:
         self._tape = io.BytesIO()
         self._lost = False
         name = _DRIVERS[device.platform]
+        self._has_sessions = name == "eos"
         self._driver: Any = napalm.get_network_driver(name)(
             endpoint.host,
             endpoint.username,
@@ -116,7 +119,19 @@ class Napalm:
             file.write(text)
             file.flush()
             with self._translated("loading the candidate"):
+                if self._has_sessions:
+                    self._open_session()
                 self._driver.load_merge_candidate(filename=file.name)
+
+    def _open_session(self) -> None:
+        """A session of our own name, and none left of ours whose process was killed."""
+        for name in abandoned(self._pending()):
+            self._driver._run_commands([f"configure session {name} abort"])
+        self._driver.config_session = new_name()
+
+    def _pending(self) -> list[str]:
+        sessions = self._driver._run_commands(["show configuration sessions"])[0]["sessions"]
+        return [name for name, session in sessions.items() if session["state"] == "pending"]
 
     def compare(self) -> str:
         with self._translated("comparing the candidate"):
@@ -178,6 +193,9 @@ class Napalm:
         match error:
             case failures.ConnectAuthError():
                 return LoginRefused(self._device, text)
+            case failures.SessionLockedException():
+                why = f"a configuration session is pending there: {', '.join(self._pending()) or 'just ended'}"
+                return CommandRefused(self._device, doing, f"{why}; `configure session NAME abort` ends it")
             case pyeapi.eapilib.ConnectionError() if "Unauthorized" in text:
                 return LoginRefused(self._device, f"eAPI refuses user {self._endpoint.username!r} with this password")
             case pyeapi.eapilib.ConnectionError() if "Socket error" not in text:

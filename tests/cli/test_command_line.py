@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -372,6 +373,15 @@ def test_a_reader_that_goes_away_is_no_reason_for_a_traceback(prompt: Prompt) ->
         assert "Traceback" not in command.stderr.read()
 
 
+@pytest.fixture
+def heeded_ctrl_c() -> Iterator[None]:
+    """Commands listen to SIGINT, although a shell in the background starts its own with that signal ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeded_ctrl_c")
 def test_ctrl_c_while_looking_ends_with_130(prompt: Prompt) -> None:
     """`top --watch` goes on until somebody stops it."""
     words = [str(SWITCHGUARD), "--site", str(prompt.site), "top", "--watch"]

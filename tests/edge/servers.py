@@ -368,7 +368,7 @@ class Eapi:
         self.heard += commands
         results: list[object] = []
         for number, command in enumerate(commands, 1):
-            answer = self.answers.get(command.split(" napalm_")[0], "")
+            answer = self.answers.get(command.split(" switchguard-")[0], "")
             if isinstance(answer, Exception):
                 message = f"CLI command {number} of {len(commands)} '{command}' failed: {answer}"
                 error = {"code": 1002, "message": message, "data": [*results, {"errors": [str(answer)]}]}

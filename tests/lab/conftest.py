@@ -1,6 +1,7 @@
 """Tests of the lab and with the lab: `switchguard lab run pytest tests/lab -m lab`."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,3 +32,11 @@ def lab(running_lab: Lab) -> Iterator[Lab]:
 def desk(lab: Lab, tmp_path: Path) -> Desk:
     """A site of one's own in such a lab."""
     return own_site(lab, tmp_path / "site")
+
+
+@pytest.fixture
+def heeded_ctrl_c() -> Iterator[None]:
+    """Commands listen to SIGINT, although a shell in the background starts its own with that signal ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

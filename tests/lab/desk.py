@@ -212,6 +212,10 @@ class Desk:
         core = self.lab.topology.switch("core")
         return pyeapi.connect("http", str(core.management), USERNAME, PASSWORD, return_node=True)
 
+    def pending(self) -> bool:
+        """Whether a configuration session is open on the core switch."""
+        return any(line.endswith(" pending") for line in self.ask("core", "show configuration sessions"))
+
     def running(self, switch: str) -> list[str]:
         return self.ask(switch, "show running-config")
 

@@ -60,8 +60,7 @@ def test_nothing_is_touched_without_a_yes(lab: Lab, desk: Desk, words: tuple[str
     if status == 3:
         assert "--yes says yes beforehand" in core.err
     assert ([desk.running(switch) for switch in ("core", "sw1")], flash(lab)) == before
-    assert not [line for line in desk.ask("core", "show configuration sessions") if line.endswith(" pending")]
-    assert (desk.offline(), desk.states()) == (set(), {})
+    assert (desk.offline(), desk.states(), desk.pending()) == (set(), {}, False)
 
 
 def test_a_person_is_asked_and_no_means_no(lab: Lab, desk: Desk) -> None:
@@ -204,7 +203,7 @@ def test_a_limit_on_its_port_slows_a_client_and_nobody_else(lab: Lab, desk: Desk
     limited = lab.client(ON_SW1)
     assert answered(limited, 5000, **burst) > 50
     said = desk.types("limit", "mac", limited.mac, "--rate", "64kbps", "--yes")
-    assert (said.status, "on port Gi0/8 of sw1" in said.out) == (0, True), said.out
+    assert (said.status, "for port Gi0/8 on sw1" in said.out) == (0, True), said.out
     assert 0 < answered(limited, 6000, **burst) < 40
     assert answered(lab.client("c09"), 6000, **burst) > 50
     assert desk.types("unblock", "mac", limited.mac, "--yes").status == 0

@@ -25,10 +25,6 @@ def passes(service: Running, desk: Desk) -> str:
     return str(last["at"]) if last and last["pid"] == service.process.pid else ""
 
 
-def in_state(desk: Desk, state: str) -> bool:
-    return any(held.state == state for held in desk.ledger.held())
-
-
 # --- killed ----------------------------------------------------------------------------------------------------------
 
 
@@ -36,9 +32,9 @@ def test_killed_in_the_middle_of_a_block_it_finishes_the_block_next_time(lab: La
     wish(lab, desk, ON_CORE, "core")
     lab.fault("core", "hang")
     with desk.begins("run") as service:
-        lab.wait_for(lambda: in_state(desk, "planned"), "a push in progress", PATIENCE_S)
+        lab.wait_for(desk.pending, "a push in progress", PATIENCE_S)
         assert service.end(signal.SIGKILL) == -signal.SIGKILL
-    assert desk.offline() == set()
+    assert (desk.offline(), desk.pending()) == (set(), True), "the switch waits for somebody who is gone"
     lab.fault("core", "none")
     with desk.begins("run"):
         lab.wait_for(lambda: desk.offline() == {ON_CORE}, "the block", PATIENCE_S)
@@ -49,7 +45,7 @@ def test_killed_in_the_middle_of_a_release_it_finishes_the_release_next_time(lab
     assert desk.types("block", "mac", desk.mac(ON_CORE), "--yes", "--for", "3s").status == 0
     lab.fault("core", "hang")
     with desk.begins("run") as service:
-        lab.wait_for(lambda: in_state(desk, "releasing"), "a release in progress", PATIENCE_S)
+        lab.wait_for(desk.pending, "a release in progress", PATIENCE_S)
         assert service.end(signal.SIGKILL) == -signal.SIGKILL
     assert (desk.offline(), desk.states()) == ({ON_CORE}, {})
     lab.fault("core", "none")
@@ -99,7 +95,7 @@ def test_it_stops_although_a_switch_hangs_and_a_reload_is_wanted(lab: Lab, desk:
     wish(lab, desk, ON_CORE, "core")
     lab.fault("core", "hang")
     with desk.begins("run") as service:
-        lab.wait_for(lambda: in_state(desk, "planned"), "a push in progress", PATIENCE_S)
+        lab.wait_for(desk.pending, "a push in progress", PATIENCE_S)
         service.process.send_signal(signal.SIGHUP)
         lab.wait_for(lambda: bool(service.tells("reloaded")), "the reload", 20.0)
         service.process.send_signal(signal.SIGTERM)
@@ -107,11 +103,12 @@ def test_it_stops_although_a_switch_hangs_and_a_reload_is_wanted(lab: Lab, desk:
         assert [event["unfinished_pass"] for event in service.tells("stopped")] == [True]
 
 
+@pytest.mark.usefixtures("heeded_ctrl_c")
 def test_ctrl_c_in_the_middle_of_a_block_leaves_nothing_half_written(lab: Lab, desk: Desk) -> None:
     desk.impatient()
     lab.fault("core", "hang")
     with desk.begins("block", "mac", desk.mac(ON_CORE), "--yes") as command:
-        lab.wait_for(lambda: in_state(desk, "planned"), "a push in progress", PATIENCE_S)
+        lab.wait_for(lambda: bool(desk.ledger.held()) and desk.pending(), "a push in progress", PATIENCE_S)
         assert command.end(signal.SIGINT) == 130
         said = command.log.read_text()
     assert "stopping: devices in the middle of something are let finish" in said
