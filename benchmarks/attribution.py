@@ -18,7 +18,6 @@ from switchguard.core.attribute import attribute
 from switchguard.core.evidence import Evidence
 from switchguard.core.model import (
     Address,
-    Block,
     Device,
     FdbEntry,
     Interface,
@@ -28,11 +27,11 @@ from switchguard.core.model import (
     Neighbor,
     Reading,
     Role,
-    Rule,
-    Sentence,
     Snapshot,
     Table,
 )
+from switchguard.core.penalties import Block
+from switchguard.core.policy import Rule, Sentence
 from switchguard.core.rules import judge_all
 
 AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)

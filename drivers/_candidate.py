@@ -7,7 +7,8 @@ is pushing once, and releasing what is already gone does nothing.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from switchguard.core.model import Change, Diff, Enforced, Penalty, Quarantine, Slot
+from switchguard.core.changes import Change, Diff, Enforced, Slot
+from switchguard.core.penalties import Penalty, Quarantine
 from switchguard.errors import DeviceError
 from switchguard.ports import Session
 

@@ -9,7 +9,9 @@ taken back, and the limit is policed.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from switchguard.core.model import Address, Change, Diff, Enforced, Penalty, RateLimit, Slot
+from switchguard.core.changes import Change, Diff, Enforced, Slot
+from switchguard.core.model import Address
+from switchguard.core.penalties import Penalty, RateLimit
 from switchguard.errors import CommandRefused
 from switchguard.ports import Session
 

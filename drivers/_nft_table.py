@@ -27,7 +27,9 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from switchguard.core.model import Block, Change, Mac, Penalty, RateLimit, RestrictPorts, SessionCap, Slot, Station
+from switchguard.core.changes import Change, Slot
+from switchguard.core.model import Mac, Station
+from switchguard.core.penalties import Block, Penalty, RateLimit, RestrictPorts, SessionCap
 from switchguard.errors import DeviceError, UnexpectedOutput
 
 TABLE = "inet switchguard"

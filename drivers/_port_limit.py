@@ -7,7 +7,7 @@ is ours is known by its name.
 import re
 from dataclasses import dataclass
 
-from switchguard.core.model import Slot
+from switchguard.core.changes import Slot
 
 from . import _port_names
 from ._config_lines import Config, Line, Part

@@ -14,7 +14,9 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from switchguard.core.model import Change, Enforced, Quarantine, Slot, Station
+from switchguard.core.changes import Change, Enforced, Slot
+from switchguard.core.model import Station
+from switchguard.core.penalties import Quarantine
 from switchguard.errors import DeviceError
 
 from . import _port_names

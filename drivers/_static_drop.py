@@ -10,7 +10,9 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from switchguard.core.model import Block, Mac, Penalty, Slot, Station
+from switchguard.core.changes import Slot
+from switchguard.core.model import Mac, Station
+from switchguard.core.penalties import Block, Penalty
 from switchguard.errors import DeviceError, UnexpectedOutput
 
 from ._config_lines import Config, Line, Part

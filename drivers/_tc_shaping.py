@@ -28,7 +28,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
-from switchguard.core.model import Address, RateLimit
+from switchguard.core.model import Address
+from switchguard.core.penalties import RateLimit
 from switchguard.errors import CommandRefused, UnexpectedOutput
 from switchguard.ports import Session
 

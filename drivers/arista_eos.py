@@ -36,21 +36,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address
 from typing import Any
 
-from switchguard.core.model import (
-    Block,
-    Change,
-    Diff,
-    Enforced,
-    Facts,
-    FdbEntry,
-    Mac,
-    Neighbor,
-    Penalty,
-    Quarantine,
-    RateLimit,
-    Slot,
-    Station,
-)
+from switchguard.core.changes import Change, Diff, Enforced, Facts, Slot
+from switchguard.core.model import FdbEntry, Mac, Neighbor, Station
+from switchguard.core.penalties import Block, Penalty, Quarantine, RateLimit
 from switchguard.errors import DeviceError, UnexpectedOutput
 from switchguard.ports import Session
 

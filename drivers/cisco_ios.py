@@ -34,24 +34,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address
 from typing import ClassVar, Literal
 
-from switchguard.core.model import (
-    Block,
-    Change,
-    Diff,
-    Enforced,
-    Facts,
-    FdbEntry,
-    Mac,
-    NatSize,
-    NatUsage,
-    Neighbor,
-    Network,
-    Penalty,
-    Quarantine,
-    RateLimit,
-    Slot,
-    Station,
-)
+from switchguard.core.changes import Change, Diff, Enforced, Facts, Slot
+from switchguard.core.model import FdbEntry, Mac, NatSize, NatUsage, Neighbor, Network, Station
+from switchguard.core.penalties import Block, Penalty, Quarantine, RateLimit
 from switchguard.errors import DeviceError, UnexpectedOutput
 from switchguard.ports import Capture, NatTable, Session
 

@@ -20,12 +20,9 @@ from ipaddress import IPv4Address, IPv6Address
 from itertools import chain
 from typing import Any, ClassVar
 
+from switchguard.core.changes import Change, Diff, Enforced, Facts
 from switchguard.core.model import (
     Address,
-    Change,
-    Diff,
-    Enforced,
-    Facts,
     FdbEntry,
     Interface,
     Link,

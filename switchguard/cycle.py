@@ -10,24 +10,13 @@ from datetime import datetime, timedelta
 
 from switchguard.core.attribute import attribute
 from switchguard.core.calm import pause_reason
+from switchguard.core.changes import Enforced, Enforcer, Outcome, Plan
 from switchguard.core.decide import decide
 from switchguard.core.evidence import Evidence
-from switchguard.core.model import (
-    Attribution,
-    Decision,
-    Enforced,
-    Enforcer,
-    Finding,
-    Gap,
-    Outcome,
-    PastPenalty,
-    Plan,
-    Policy,
-    Snapshot,
-    Table,
-    Verdict,
-)
+from switchguard.core.model import Attribution, Gap, Snapshot, Table
+from switchguard.core.penalties import Decision, Finding, PastPenalty, Verdict
 from switchguard.core.plan import plan
+from switchguard.core.policy import Policy
 from switchguard.core.refresh import refresh
 from switchguard.core.rules import advance, blind_spots, judge_all
 from switchguard.core.tally import Crossing, sighted, with_windows

@@ -11,32 +11,23 @@ from datetime import datetime
 from re import Pattern
 from typing import Literal, Protocol, runtime_checkable
 
+from switchguard.core.changes import Change, Diff, Enforced, Facts, HeldSlot, Outcome, Plan
 from switchguard.core.model import (
     Address,
-    Change,
     Destination,
     Device,
-    Diff,
-    Enforced,
-    Exemption,
-    Facts,
     FdbEntry,
     Gap,
-    HeldSlot,
     Interface,
     Link,
     NatSize,
     NatUsage,
     Neighbor,
     Network,
-    Outcome,
-    PastPenalty,
-    Plan,
     PortCounters,
-    Release,
     Table,
-    Verdict,
 )
+from switchguard.core.penalties import Exemption, PastPenalty, Release, Verdict
 
 Transport = Literal["cli", "snmp", "candidate", "netlink"]
 Oid = str

@@ -10,27 +10,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 
+from switchguard.core.changes import Enforcer
 from switchguard.core.decide import decide, ended
 from switchguard.core.evidence import Evidence, Streaks
 from switchguard.core.explain import penalty_phrase
-from switchguard.core.model import (
-    Attribution,
-    Client,
-    ClientId,
-    Decision,
-    Enforcer,
-    Finding,
-    Mode,
-    Notify,
-    PastPenalty,
-    Policy,
-    Refusal,
-    Release,
-    Rule,
-    Snapshot,
-    Verdict,
-)
+from switchguard.core.model import Attribution, Client, ClientId, Mode, Snapshot
+from switchguard.core.penalties import Decision, Finding, Notify, PastPenalty, Refusal, Release, Verdict
 from switchguard.core.plan import nothing
+from switchguard.core.policy import Policy, Rule
 from switchguard.core.rules import (
     advance,
     blind_spots,

@@ -13,7 +13,8 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from switchguard.core.model import Mac, NatSize, Policy, Snapshot, Table
+from switchguard.core.model import Mac, NatSize, Snapshot, Table
+from switchguard.core.policy import Policy
 from switchguard.core.refresh import refresh
 from switchguard.core.surge import surge
 from switchguard.core.tally import Crossing, Watching

@@ -10,7 +10,8 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from switchguard.core.model import NatUsage, Rule
+from switchguard.core.model import NatUsage
+from switchguard.core.policy import Rule
 from switchguard.core.tally import Crossing, Tallies, Watching, slide
 from switchguard.errors import SwitchguardError
 from switchguard.ports import Stream

@@ -9,15 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from switchguard.core.changes import Enforced, Enforcer, Facts, Plan
 from switchguard.core.evidence import Evidence
 from switchguard.core.model import (
     Attribution,
-    Block,
     ClientId,
     Device,
-    Enforced,
-    Enforcer,
-    Facts,
     FdbEntry,
     Gap,
     Interface,
@@ -25,17 +22,13 @@ from switchguard.core.model import (
     Mac,
     Mode,
     Neighbor,
-    PastPenalty,
-    Plan,
-    Policy,
     Reading,
     Role,
-    Safeguards,
     Snapshot,
     Table,
-    Verdict,
-    Zone,
 )
+from switchguard.core.penalties import Block, PastPenalty, Verdict
+from switchguard.core.policy import Policy, Safeguards, Zone
 from switchguard.cycle import PLACES, Doors, Pass, pass_on_hint
 from switchguard.edge.ledger import SqlLedger
 from switchguard.schedule import Periods, Service, Setup

@@ -8,19 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from switchguard.core.changes import Plan
 from switchguard.core.evidence import Evidence
-from switchguard.core.model import (
-    Attribution,
-    Device,
-    NatSize,
-    PastPenalty,
-    Plan,
-    Policy,
-    Reading,
-    Role,
-    Snapshot,
-    Table,
-)
+from switchguard.core.model import Attribution, Device, NatSize, Reading, Role, Snapshot, Table
+from switchguard.core.penalties import PastPenalty
+from switchguard.core.policy import Policy
 from switchguard.cycle import Doors, Pass
 from switchguard.edge.ledger import SqlLedger
 from switchguard.errors import LedgerError

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
-from switchguard.core.model import Block, NatUsage, Rule, Sentence
+from switchguard.core.model import NatUsage
+from switchguard.core.penalties import Block
+from switchguard.core.policy import Rule, Sentence
 from switchguard.core.tally import Crossing, Watching
 from switchguard.errors import StreamLost
 from switchguard.ports import Ticks

@@ -19,19 +19,11 @@ from switchguard.cli.read import look_around, previews
 from switchguard.cli.targets import Target, find, meant, parse_address, parse_mac
 from switchguard.cli.wiring import Wiring, clock
 from switchguard.core.attribute import attribute
+from switchguard.core.changes import Outcome, Plan
 from switchguard.core.decide import manual
 from switchguard.core.explain import penalty_phrase, verdict_sentence
-from switchguard.core.model import (
-    Attribution,
-    Block,
-    Outcome,
-    Penalty,
-    Plan,
-    RateLimit,
-    Release,
-    SessionCap,
-    Verdict,
-)
+from switchguard.core.model import Attribution
+from switchguard.core.penalties import Block, Penalty, RateLimit, Release, SessionCap, Verdict
 from switchguard.core.plan import nothing, restricted
 from switchguard.cycle import PLACES, USAGE, look, make_plan, remember
 from switchguard.edge.units import parse_duration, parse_rate

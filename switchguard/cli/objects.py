@@ -4,22 +4,9 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from switchguard.core.model import (
-    Attribution,
-    Change,
-    Client,
-    Diff,
-    Exemption,
-    Finding,
-    Gap,
-    Location,
-    Outcome,
-    Penalty,
-    Plan,
-    Refusal,
-    Slot,
-    Snapshot,
-)
+from switchguard.core.changes import Change, Diff, Outcome, Plan, Slot
+from switchguard.core.model import Attribution, Client, Gap, Location, Snapshot
+from switchguard.core.penalties import Exemption, Finding, Penalty, Refusal
 from switchguard.core.rules.naughty_factor import Factor
 from switchguard.errors import DeviceError
 

@@ -13,7 +13,7 @@ import typer
 from switchguard import plugins
 from switchguard.cli.main import app
 from switchguard.cli.story import CAPABILITIES, driver_object
-from switchguard.edge.settings import settings_reference
+from switchguard.edge.reference import settings_reference
 
 GENERATED = "<!-- written by python -m switchguard.cli.pages docs; a test compares -->\n"
 

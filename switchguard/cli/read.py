@@ -15,7 +15,8 @@ from switchguard.cli.rules import hits_object, played_by, remembered_by, say_pla
 from switchguard.cli.targets import find, parse_target, why_unknown
 from switchguard.cli.wiring import Wiring, clock, site_directory
 from switchguard.core.attribute import attribute
-from switchguard.core.model import Attribution, Change, Client, Diff, Gap, Reading, Snapshot, Table
+from switchguard.core.changes import Change, Diff
+from switchguard.core.model import Attribution, Client, Gap, Reading, Snapshot, Table
 from switchguard.core.rules.naughty_factor import Factor, factor
 from switchguard.cycle import PLACES, USAGE, look
 from switchguard.edge.evening import load_evening

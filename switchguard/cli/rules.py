@@ -12,12 +12,15 @@ from switchguard.cli.options import Json, OtherPolicy
 from switchguard.cli.wiring import Wiring, site_directory
 from switchguard.core.calendar import Calendar
 from switchguard.core.explain import amount, duration, penalty_phrase
-from switchguard.core.model import Client, ClientId, Finding, Policy
+from switchguard.core.model import Client, ClientId
+from switchguard.core.penalties import Finding
+from switchguard.core.policy import Policy
 from switchguard.cycle import Doors
 from switchguard.edge.archive import Used
+from switchguard.edge.complaints import POLICY_FILE
 from switchguard.edge.evening import Evening, load_evening
 from switchguard.edge.hindsight import STEP, moments
-from switchguard.edge.settings import POLICY_FILE, Site, load_site
+from switchguard.edge.settings import Site, load_site
 from switchguard.edge.stage import Stage
 from switchguard.errors import BadTarget
 from switchguard.replay import Near, Played, Remembered, Ruling, play, play_remembered

@@ -10,8 +10,10 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
+from switchguard.core.changes import Diff, Outcome, Plan
 from switchguard.core.explain import change_sentence, location_sentence, refusal_sentence
-from switchguard.core.model import Attribution, Client, Diff, Gap, Outcome, Plan, Refusal
+from switchguard.core.model import Attribution, Client, Gap
+from switchguard.core.penalties import Refusal
 from switchguard.core.rules.naughty_factor import Factor
 from switchguard.errors import DeviceError
 

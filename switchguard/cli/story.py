@@ -18,7 +18,8 @@ from switchguard.cli.wiring import Wiring, clock
 from switchguard.core.attribute import attribute
 from switchguard.core.calendar import Calendar
 from switchguard.core.explain import finding_sentence, location_sentence, penalty_phrase, verdict_sentence
-from switchguard.core.model import Exemption, Gap, Mac, Release, Verdict
+from switchguard.core.model import Gap, Mac
+from switchguard.core.penalties import Exemption, Release, Verdict
 from switchguard.core.rules import blind_spots, judge_all
 from switchguard.core.rules.naughty_factor import factor
 from switchguard.core.safeguards import exempt_by, subject

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Literal
 
 from switchguard import plugins
-from switchguard.core.model import Device, Enforced, Enforcer, Gap, Outcome, Penalty, Plan, Slot, Snapshot, Table
+from switchguard.core.changes import Enforced, Enforcer, Outcome, Plan, Slot
+from switchguard.core.model import Device, Gap, Snapshot, Table
+from switchguard.core.penalties import Penalty
 from switchguard.cycle import Doors
 from switchguard.edge.apply import apply
 from switchguard.edge.archive import Archive

@@ -17,7 +17,7 @@ from itertools import groupby
 
 from switchguard.core.decide import is_manual
 from switchguard.core.fit import Situation
-from switchguard.core.model import Refusal, Verdict
+from switchguard.core.penalties import Refusal, Verdict
 from switchguard.core.place import Placement
 from switchguard.core.safeguards import Objection, enforces, refuse, too_many, too_many_on
 from switchguard.core.wants import strictest

@@ -20,22 +20,9 @@ from hashlib import sha256
 
 from switchguard.core.explain import penalty_phrase
 from switchguard.core.ladder import at_latest, emptied, ends, softened, step, zone_of
-from switchguard.core.model import (
-    Address,
-    ClientId,
-    Decision,
-    Finding,
-    Location,
-    Mac,
-    Notify,
-    PastPenalty,
-    Penalty,
-    Policy,
-    Refusal,
-    Release,
-    Rule,
-    Verdict,
-)
+from switchguard.core.model import Address, ClientId, Location, Mac
+from switchguard.core.penalties import Decision, Finding, Notify, PastPenalty, Penalty, Refusal, Release, Verdict
+from switchguard.core.policy import Policy, Rule
 
 MANUAL = "manual"
 """The `rule` of a penalty that a person asked for."""

@@ -9,17 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from switchguard.core.model import (
-    Address,
-    Attribution,
-    Client,
-    ClientId,
-    Destination,
-    Mac,
-    PastPenalty,
-    Rule,
-    Verdict,
-)
+from switchguard.core.model import Address, Attribution, Client, ClientId, Destination, Mac
+from switchguard.core.penalties import PastPenalty, Verdict
+from switchguard.core.policy import Rule
 
 Streaks = Mapping[tuple[str, str], int]
 """(rule, client) -> consecutive polls over the threshold, before this one."""

@@ -7,15 +7,11 @@ from people (owners, reasons) are repeated without their control characters: a s
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from switchguard.core.model import (
+from switchguard.core.changes import Change, HeldSlot, SessionFlush, Slot
+from switchguard.core.model import Client, Gap, Location, NatUsage, Station, Unattributed
+from switchguard.core.penalties import (
     Block,
-    Change,
-    Client,
     Finding,
-    Gap,
-    HeldSlot,
-    Location,
-    NatUsage,
     Notify,
     Penalty,
     Quarantine,
@@ -24,10 +20,6 @@ from switchguard.core.model import (
     Release,
     RestrictPorts,
     SessionCap,
-    SessionFlush,
-    Slot,
-    Station,
-    Unattributed,
     Unit,
     Verdict,
 )

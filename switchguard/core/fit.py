@@ -15,27 +15,13 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from switchguard.core.changes import Enforced, Enforcer, Facts, HeldSlot, Scope, Slot
 from switchguard.core.decide import is_manual
 from switchguard.core.explain import penalty_phrase
 from switchguard.core.ladder import in_box
-from switchguard.core.model import (
-    Attribution,
-    Block,
-    Enforced,
-    Enforcer,
-    Facts,
-    Gap,
-    HeldSlot,
-    Location,
-    Mac,
-    Penalty,
-    Policy,
-    RateLimit,
-    Scope,
-    Slot,
-    Station,
-    Verdict,
-)
+from switchguard.core.model import Attribution, Gap, Location, Mac, Station
+from switchguard.core.penalties import Block, Penalty, RateLimit, Verdict
+from switchguard.core.policy import Policy
 from switchguard.core.safeguards import Objection, Subject, not_at, not_on_port, seen_at_edge
 
 

@@ -10,7 +10,7 @@ The type says how the value is written in the site's file (`Share`: 5%), the tex
 from dataclasses import MISSING, dataclass, field
 from typing import Annotated, Any, Literal, TypeVar
 
-from switchguard.core.model import Rule, RuleParams, Sentence
+from switchguard.core.policy import Rule, RuleParams, Sentence
 
 Form = Literal["share", "octets", "rate", "number", "count"]
 Share = Annotated[float, "share"]

@@ -11,20 +11,9 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta, tzinfo
 
 from switchguard.core.calendar import Calendar, next_at
-from switchguard.core.model import (
-    Address,
-    Block,
-    Box,
-    Notify,
-    Penalty,
-    Quarantine,
-    RateLimit,
-    RestrictPorts,
-    Sentence,
-    SessionCap,
-    Verdict,
-    Zone,
-)
+from switchguard.core.model import Address
+from switchguard.core.penalties import Block, Notify, Penalty, Quarantine, RateLimit, RestrictPorts, SessionCap, Verdict
+from switchguard.core.policy import Box, Sentence, Zone
 
 LONGEST = timedelta(days=3650)
 """Where escalation without `at_most` stops growing, so that an end is always a date."""

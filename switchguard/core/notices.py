@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from switchguard.core.changes import Plan
 from switchguard.core.decide import TIME_IS_UP
 from switchguard.core.explain import release_sentence, verdict_sentence
 from switchguard.core.ladder import in_box
-from switchguard.core.model import Decision, Notify, Plan, Verdict
+from switchguard.core.penalties import Decision, Notify, Verdict
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ names, never as a fallback: naming an access switch for what it can only put on 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from switchguard.core.changes import Slot
 from switchguard.core.fit import (
     Situation,
     Unit,
@@ -20,7 +21,9 @@ from switchguard.core.fit import (
     why_unlocated,
 )
 from switchguard.core.ladder import zone_of
-from switchguard.core.model import Refusal, Role, Slot, Zone
+from switchguard.core.model import Role
+from switchguard.core.penalties import Refusal
+from switchguard.core.policy import Zone
 from switchguard.core.safeguards import Objection, not_anew, refuse
 
 

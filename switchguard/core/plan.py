@@ -23,27 +23,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from switchguard.core.brakes import brake
+from switchguard.core.changes import Change, Enforced, Enforcer, HeldSlot, Plan, SessionFlush, Slot
 from switchguard.core.decide import is_manual, is_over
 from switchguard.core.explain import penalty_phrase, slot_phrase
 from switchguard.core.fit import Situation, held_by, units
-from switchguard.core.model import (
-    Attribution,
-    Block,
-    Change,
-    Enforced,
-    Enforcer,
-    Exemption,
-    Gap,
-    HeldSlot,
-    Notify,
-    Plan,
-    Policy,
-    Refusal,
-    SessionFlush,
-    Slot,
-    Verdict,
-)
+from switchguard.core.model import Attribution, Gap
+from switchguard.core.penalties import Block, Exemption, Notify, Refusal, Verdict
 from switchguard.core.place import Placement, in_force, place, stays
+from switchguard.core.policy import Policy
 from switchguard.core.safeguards import (
     Objection,
     Subject,

@@ -13,25 +13,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_address
 
+from switchguard.core.changes import Slot
 from switchguard.core.decide import is_manual
-from switchguard.core.model import (
-    Address,
-    Attribution,
-    Client,
-    Device,
-    Exemption,
-    Link,
-    Location,
-    Mac,
-    Mode,
-    Network,
-    Notify,
-    Policy,
-    Refusal,
-    Safeguards,
-    Slot,
-    Verdict,
-)
+from switchguard.core.model import Address, Attribution, Client, Device, Link, Location, Mac, Mode, Network
+from switchguard.core.penalties import Exemption, Notify, Refusal, Verdict
+from switchguard.core.policy import Policy, Safeguards
 from switchguard.core.reserved import never_a_client
 from switchguard.core.topology import is_aggregate
 

@@ -14,7 +14,9 @@ from dataclasses import dataclass, field, replace
 from math import sqrt
 
 from switchguard.core.evidence import Evidence
-from switchguard.core.model import Address, Finding, NatUsage, Rule, Snapshot
+from switchguard.core.model import Address, NatUsage, Snapshot
+from switchguard.core.penalties import Finding
+from switchguard.core.policy import Rule
 from switchguard.core.rules import judge_all, naughty_factor
 from switchguard.core.usage import merge
 

@@ -7,19 +7,11 @@ ones have been seen on their devices, so a client that moves is never free in be
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from switchguard.core.changes import Slot
 from switchguard.core.explain import penalty_phrase, slot_phrase
 from switchguard.core.fit import Situation, unit_key
-from switchguard.core.model import (
-    Mac,
-    Penalty,
-    Quarantine,
-    RateLimit,
-    Refusal,
-    RestrictPorts,
-    SessionCap,
-    Slot,
-    Verdict,
-)
+from switchguard.core.model import Mac
+from switchguard.core.penalties import Penalty, Quarantine, RateLimit, Refusal, RestrictPorts, SessionCap, Verdict
 from switchguard.core.place import Placement
 from switchguard.core.safeguards import Objection, Subject, not_anew, not_on_port, occupants, refuse
 

@@ -17,7 +17,8 @@ from datetime import datetime
 from functools import partial
 
 from switchguard import plugins
-from switchguard.core.model import Change, Device, Diff, Enforced, HeldSlot, Outcome, Plan, SessionFlush, Slot
+from switchguard.core.changes import Change, Diff, Enforced, HeldSlot, Outcome, Plan, SessionFlush, Slot
+from switchguard.core.model import Device
 from switchguard.errors import DeviceError, LedgerError, SwitchguardError
 from switchguard.ports import ClearsSessions, Driver, Enforces, Ledger, Opens
 

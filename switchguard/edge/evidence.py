@@ -22,18 +22,9 @@ from switchguard.core.evidence import (
     Traffic,
 )
 from switchguard.core.keys import params_of
-from switchguard.core.model import (
-    Address,
-    Attribution,
-    Client,
-    ClientId,
-    Mac,
-    PastPenalty,
-    Policy,
-    Rule,
-    SharedLink,
-    Snapshot,
-)
+from switchguard.core.model import Address, Attribution, Client, ClientId, Mac, Snapshot
+from switchguard.core.penalties import PastPenalty
+from switchguard.core.policy import Policy, Rule, SharedLink
 from switchguard.core.rules import connections, cuts, unusual_traffic
 from switchguard.core.rules.naughty_factor import factor
 from switchguard.edge.archive import Archive, Sample

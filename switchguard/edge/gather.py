@@ -19,11 +19,11 @@ from traceback import extract_tb
 from typing import TypeVar
 
 from switchguard import plugins
+from switchguard.core.changes import Enforced
 from switchguard.core.model import (
     Address,
     Destination,
     Device,
-    Enforced,
     FdbEntry,
     Gap,
     Interface,

@@ -20,7 +20,8 @@ from switchguard.core.evidence import (
     Traffic,
 )
 from switchguard.core.keys import params_of
-from switchguard.core.model import Address, Attribution, Client, ClientId, Mac, Policy
+from switchguard.core.model import Address, Attribution, Client, ClientId, Mac
+from switchguard.core.policy import Policy
 from switchguard.core.rules import connections, cuts
 from switchguard.edge.archive import Archive, Sample, Used
 from switchguard.edge.history import HOUR

@@ -15,19 +15,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select
 
+from switchguard.core.changes import Change, HeldSlot, Outcome, Plan
 from switchguard.core.decide import ended
-from switchguard.core.model import (
-    Change,
-    Exemption,
-    Gap,
-    HeldSlot,
-    Mac,
-    Outcome,
-    PastPenalty,
-    Plan,
-    Release,
-    Verdict,
-)
+from switchguard.core.model import Gap, Mac
+from switchguard.core.penalties import Exemption, PastPenalty, Release, Verdict
 from switchguard.edge import ledger_rows as rows
 from switchguard.edge import ledger_tables as tables
 from switchguard.edge.ledger_tables import Store

@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, Table, delete, insert, select, update
 
-from switchguard.core.model import Change, Exemption, HeldSlot, Outcome, Release, Slot, Verdict
+from switchguard.core.changes import Change, HeldSlot, Outcome, Slot
+from switchguard.core.penalties import Exemption, Release, Verdict
 from switchguard.edge import ledger_tables as tables
 from switchguard.edge.snapshots import from_json, to_json
 

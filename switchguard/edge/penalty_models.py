@@ -6,19 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from switchguard.core.model import (
-    Block,
-    Box,
-    Notify,
-    Penalty,
-    Probation,
-    Quarantine,
-    RateLimit,
-    RestrictPorts,
-    Sentence,
-    SessionCap,
-    SharedLink,
-)
+from switchguard.core.penalties import Block, Notify, Penalty, Quarantine, RateLimit, RestrictPorts, SessionCap
+from switchguard.core.policy import Box, Probation, Sentence, SharedLink
 from switchguard.edge.strict import ClockTime, Duration, Factor, Rate, Share, Strict, Term, Unit
 
 KINDS = ("notify", "cap", "limit", "ports", "quarantine", "block")

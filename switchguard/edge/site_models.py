@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from switchguard.core.model import Exemption, Notify, Rule, Safeguards, Sentence, SharedLink, Zone
+from switchguard.core.penalties import Exemption, Notify
+from switchguard.core.policy import Rule, Safeguards, Sentence, SharedLink, Zone
 from switchguard.core.rules import KINDS
 from switchguard.edge.connection_log import ConnectionLog
 from switchguard.edge.history import Retention

@@ -8,19 +8,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from switchguard.core.changes import Enforced, Outcome, Plan, Slot
 from switchguard.core.evidence import Connections, InterfaceRates
-from switchguard.core.model import (
-    Address,
-    Enforced,
-    Gap,
-    Outcome,
-    Penalty,
-    Plan,
-    Policy,
-    Slot,
-    Snapshot,
-    Table,
-)
+from switchguard.core.model import Address, Gap, Snapshot, Table
+from switchguard.core.penalties import Penalty
+from switchguard.core.policy import Policy
 from switchguard.core.refresh import refresh
 from switchguard.core.rules import cuts
 from switchguard.edge.archive import Archive

@@ -11,30 +11,22 @@ import pytest
 from switchguard.cli import objects
 from switchguard.cli.usage import Hour, Line, hour_object, usage_object
 from switchguard.core.calendar import Window
+from switchguard.core.changes import Change, Diff, Outcome, Plan, Slot
 from switchguard.core.model import (
     Attribution,
-    Block,
-    Change,
     Client,
     ClientId,
-    Diff,
-    Exemption,
-    Finding,
     Gap,
     Location,
     Mac,
     NatUsage,
-    Outcome,
     PathStep,
-    Plan,
     Reading,
-    Refusal,
-    Slot,
     Snapshot,
     Station,
     Unattributed,
-    Verdict,
 )
+from switchguard.core.penalties import Block, Exemption, Finding, Refusal, Verdict
 from switchguard.core.rules.naughty_factor import factor
 from switchguard.edge.archive import Used
 from switchguard.edge.ledger import Event, PenaltyRecord

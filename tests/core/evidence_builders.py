@@ -6,20 +6,9 @@ from datetime import datetime, timedelta
 from builders import NOON, ip, mac
 
 from switchguard.core.evidence import Connections, Evidence, Traffic
-from switchguard.core.model import (
-    Attribution,
-    Client,
-    ClientId,
-    Finding,
-    NatUsage,
-    PastPenalty,
-    Penalty,
-    RateLimit,
-    Rule,
-    RuleParams,
-    Sentence,
-    Verdict,
-)
+from switchguard.core.model import Attribution, Client, ClientId, NatUsage
+from switchguard.core.penalties import Finding, PastPenalty, Penalty, RateLimit, Verdict
+from switchguard.core.policy import Rule, RuleParams, Sentence
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)

@@ -10,36 +10,26 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
 from typing import Any, Literal
 
+from switchguard.core.changes import Enforced, Enforcer, Facts, HeldSlot, Plan, Slot
 from switchguard.core.model import (
     Address,
     Attribution,
-    Block,
     Client,
     ClientId,
     Device,
-    Enforced,
-    Enforcer,
-    Exemption,
-    Facts,
     FdbEntry,
     Gap,
-    HeldSlot,
     Location,
     Mac,
     Mode,
     NatUsage,
     PathStep,
-    Penalty,
-    Plan,
-    Policy,
     Role,
-    Safeguards,
-    Slot,
     Station,
-    Verdict,
-    Zone,
 )
+from switchguard.core.penalties import Block, Exemption, Penalty, Verdict
 from switchguard.core.plan import plan
+from switchguard.core.policy import Policy, Safeguards, Zone
 
 State = Literal["planned", "pushed", "verified", "failed", "releasing"]
 

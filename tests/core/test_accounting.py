@@ -12,17 +12,7 @@ from hypothesis import strategies as st
 from switchguard.core.accounting import Account, Books, Ended, Moved, Octets, account
 from switchguard.core.attribute import attribute
 from switchguard.core.evidence import Traffic
-from switchguard.core.model import (
-    ClientId,
-    FdbEntry,
-    Gap,
-    Mac,
-    NatUsage,
-    Neighbor,
-    PortCounters,
-    Reading,
-    Snapshot,
-)
+from switchguard.core.model import ClientId, FdbEntry, Gap, Mac, NatUsage, Neighbor, PortCounters, Reading, Snapshot
 
 MINUTE = timedelta(minutes=1)
 SEVEN, EIGHT = ClientId(f"mac:{mac(7)}"), ClientId(f"mac:{mac(8)}")

@@ -12,18 +12,9 @@ from evidence_builders import DAY, HOUR, LIMIT, MINUTE, at, client, every, found
 from switchguard.core.attribute import name_of_address
 from switchguard.core.decide import decide
 from switchguard.core.evidence import NAT, Connections, Evidence
-from switchguard.core.model import (
-    Address,
-    Block,
-    ClientId,
-    Notify,
-    PastPenalty,
-    Policy,
-    RateLimit,
-    Rule,
-    Unattributed,
-    Verdict,
-)
+from switchguard.core.model import Address, ClientId, Unattributed
+from switchguard.core.penalties import Block, Notify, PastPenalty, RateLimit, Verdict
+from switchguard.core.policy import Policy, Rule
 from switchguard.core.rules import blind_spots
 from switchguard.core.rules.connections import Params, judge
 

@@ -10,20 +10,9 @@ from plan_builders import HOUR, NOW, ip, mac, verdict, who
 
 from switchguard.core.decide import TIME_IS_UP, decide, is_manual, manual, offences
 from switchguard.core.ladder import LONGEST, how_long
-from switchguard.core.model import (
-    Block,
-    ClientId,
-    Finding,
-    Notify,
-    PastPenalty,
-    Policy,
-    RateLimit,
-    Refusal,
-    Release,
-    Rule,
-    Sentence,
-    Verdict,
-)
+from switchguard.core.model import ClientId
+from switchguard.core.penalties import Block, Finding, Notify, PastPenalty, RateLimit, Refusal, Release, Verdict
+from switchguard.core.policy import Policy, Rule, Sentence
 
 DAY = timedelta(days=1)
 WEEK = timedelta(days=7)

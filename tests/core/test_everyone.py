@@ -7,7 +7,8 @@ import pytest
 from builders import ip
 from evidence_builders import client, found, here, rule, who
 
-from switchguard.core.model import Block, Penalty, Quarantine, Sentence, SessionCap
+from switchguard.core.penalties import Block, Penalty, Quarantine, SessionCap
+from switchguard.core.policy import Sentence
 from switchguard.core.rules.everyone import judge
 
 RULE = rule("everyone")

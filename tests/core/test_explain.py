@@ -7,12 +7,11 @@ import pytest
 from plan_builders import HOUR, NOW, at, client, ip, mac, ours, request, usage, verdict, who
 
 from switchguard.core import explain
-from switchguard.core.model import (
+from switchguard.core.changes import Change, SessionFlush, Slot
+from switchguard.core.model import Gap, Location, Station, Unattributed
+from switchguard.core.penalties import (
     Block,
-    Change,
     Finding,
-    Gap,
-    Location,
     Notify,
     Penalty,
     Quarantine,
@@ -21,10 +20,6 @@ from switchguard.core.model import (
     Release,
     RestrictPorts,
     SessionCap,
-    SessionFlush,
-    Slot,
-    Station,
-    Unattributed,
     Unit,
 )
 

@@ -26,33 +26,27 @@ from plan_builders import (
     world,
 )
 
+from switchguard.core.changes import Slot
 from switchguard.core.decide import TIME_IS_UP, decide
 from switchguard.core.ladder import ends, hardness, in_box, softened, step, zone_of
-from switchguard.core.model import (
+from switchguard.core.model import Station
+from switchguard.core.notices import notices
+from switchguard.core.penalties import (
     Block,
-    Box,
     Decision,
     Exemption,
     Finding,
     Notify,
     PastPenalty,
     Penalty,
-    Policy,
-    Probation,
     Quarantine,
     RateLimit,
     Release,
     RestrictPorts,
-    Rule,
-    Safeguards,
-    Sentence,
     SessionCap,
-    Slot,
-    Station,
     Verdict,
-    Zone,
 )
-from switchguard.core.notices import notices
+from switchguard.core.policy import Box, Policy, Probation, Rule, Safeguards, Sentence, Zone
 
 DAY = timedelta(days=1)
 BERLIN = ZoneInfo("Europe/Berlin")

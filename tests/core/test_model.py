@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from switchguard.core.model import Block, Change, Mac, Slot, Station
+from switchguard.core.changes import Change, Slot
+from switchguard.core.model import Mac, Station
+from switchguard.core.penalties import Block
 
 SEVEN = Mac(0x020000000007)
 

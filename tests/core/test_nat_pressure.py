@@ -10,7 +10,8 @@ from builders import NOON, swarm, usage
 from evidence_builders import MINUTE, client, found, here, rule, who
 
 from switchguard.core.evidence import Evidence, TableHistory, TableSize
-from switchguard.core.model import Client, Notify
+from switchguard.core.model import Client
+from switchguard.core.penalties import Notify
 from switchguard.core.rules import blind_spots
 from switchguard.core.rules.nat_pressure import PORTS, Params, judge, pressure
 

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from switchguard.core.attribute import attribute
 from switchguard.core.evidence import Evidence
-from switchguard.core.model import Block, ClientId, Finding, NatUsage, Rule, Sentence
+from switchguard.core.model import ClientId, NatUsage
+from switchguard.core.penalties import Block, Finding
+from switchguard.core.policy import Rule, Sentence
 from switchguard.core.rules.naughty_factor import KIND, factor, judge
 
 RULE = Rule("swarm", KIND, above=0.8, for_polls=3, sentence=Sentence(Block()))

@@ -10,7 +10,8 @@ from evidence_builders import DAY, HOUR, MINUTE, client, ended, found, here, rul
 from switchguard.core.decide import decide
 from switchguard.core.decide import ended as remembered
 from switchguard.core.evidence import Evidence
-from switchguard.core.model import Notify, Policy, RateLimit, Rule, SessionCap
+from switchguard.core.penalties import Notify, RateLimit, SessionCap
+from switchguard.core.policy import Policy, Rule
 from switchguard.core.rules import blind_spots
 from switchguard.core.rules.new_device import Params, Tier, judge
 

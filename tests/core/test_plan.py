@@ -27,25 +27,9 @@ from plan_builders import (
     world,
 )
 
-from switchguard.core.model import (
-    Block,
-    Change,
-    ClientId,
-    Enforced,
-    Exemption,
-    Facts,
-    Gap,
-    Mode,
-    Notify,
-    Plan,
-    RateLimit,
-    Refusal,
-    RestrictPorts,
-    SessionCap,
-    SessionFlush,
-    Slot,
-    Station,
-)
+from switchguard.core.changes import Change, Enforced, Facts, Plan, SessionFlush, Slot
+from switchguard.core.model import ClientId, Gap, Mode, Station
+from switchguard.core.penalties import Block, Exemption, Notify, RateLimit, Refusal, RestrictPorts, SessionCap
 from switchguard.core.plan import restricted
 from switchguard.core.wants import strictest
 

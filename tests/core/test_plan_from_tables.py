@@ -6,24 +6,13 @@ from builders import NOON, arp, mac, network, seen_on, swarm, usage
 from plan_builders import ENFORCERS, HOUR, Reality, policy
 
 from switchguard.core.attribute import attribute
+from switchguard.core.changes import Enforced, Plan, Slot
 from switchguard.core.decide import decide
 from switchguard.core.explain import location_sentence
-from switchguard.core.model import (
-    Block,
-    Enforced,
-    FdbEntry,
-    Finding,
-    Gap,
-    Plan,
-    Policy,
-    Rule,
-    Sentence,
-    Slot,
-    Snapshot,
-    Station,
-    Verdict,
-)
+from switchguard.core.model import FdbEntry, Gap, Snapshot, Station
+from switchguard.core.penalties import Block, Finding, Verdict
 from switchguard.core.plan import plan
+from switchguard.core.policy import Policy, Rule, Sentence
 
 NOTHING: Mapping[str, Enforced | Gap] = {name: {} for name in ENFORCERS}
 RULE = Rule("swarm", "naughty_factor", 0.8, 1, Sentence(Block(), 2 * HOUR))

@@ -29,21 +29,10 @@ from plan_builders import (
     world,
 )
 
-from switchguard.core.model import (
-    Block,
-    ClientId,
-    Enforcer,
-    Facts,
-    FdbEntry,
-    Mode,
-    Policy,
-    Quarantine,
-    RateLimit,
-    SessionCap,
-    Slot,
-    Station,
-    Zone,
-)
+from switchguard.core.changes import Enforcer, Facts, Slot
+from switchguard.core.model import ClientId, FdbEntry, Mode, Station
+from switchguard.core.penalties import Block, Quarantine, RateLimit, SessionCap
+from switchguard.core.policy import Policy, Zone
 
 V7 = verdict(7)
 AT_GATEWAY = at("gw", 7, vlan=None)

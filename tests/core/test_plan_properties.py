@@ -28,24 +28,10 @@ from plan_builders import (
     world,
 )
 
-from switchguard.core.model import (
-    Attribution,
-    Block,
-    Enforced,
-    Exemption,
-    Gap,
-    HeldSlot,
-    Mac,
-    Penalty,
-    Plan,
-    Policy,
-    RateLimit,
-    Safeguards,
-    SessionCap,
-    Slot,
-    Station,
-    Verdict,
-)
+from switchguard.core.changes import Enforced, HeldSlot, Plan, Slot
+from switchguard.core.model import Attribution, Gap, Mac, Station
+from switchguard.core.penalties import Block, Exemption, Penalty, RateLimit, SessionCap, Verdict
+from switchguard.core.policy import Policy, Safeguards
 from switchguard.core.reserved import never_a_client
 
 T = TypeVar("T")

@@ -28,24 +28,11 @@ from plan_builders import (
 )
 from test_plan_properties import bounded
 
+from switchguard.core.changes import Facts, Plan, SessionFlush, Slot
 from switchguard.core.explain import change_sentence, flush_sentence
-from switchguard.core.model import (
-    Block,
-    ClientId,
-    Exemption,
-    Facts,
-    Network,
-    Notify,
-    Penalty,
-    Plan,
-    Policy,
-    RateLimit,
-    Safeguards,
-    SessionFlush,
-    Slot,
-    Verdict,
-    Zone,
-)
+from switchguard.core.model import ClientId, Network
+from switchguard.core.penalties import Block, Exemption, Notify, Penalty, RateLimit, Verdict
+from switchguard.core.policy import Policy, Safeguards, Zone
 
 OUTSIDE = ip_network("192.0.2.0/24")
 ABLE = able("gw", Facts({"block": ("mac_adjacent", "address", "network"), "limit": ("address", "network")}))

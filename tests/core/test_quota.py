@@ -12,7 +12,8 @@ from evidence_builders import DAY, GB, HOUR, MB, client, ended, found, here, hou
 
 from switchguard.core.decide import decide
 from switchguard.core.evidence import Evidence, Traffic
-from switchguard.core.model import ClientId, Policy, Rule
+from switchguard.core.model import ClientId
+from switchguard.core.policy import Policy, Rule
 from switchguard.core.rules import blind_spots, cuts
 from switchguard.core.rules.quota import Params, judge
 

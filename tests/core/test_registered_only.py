@@ -9,7 +9,9 @@ from builders import NOON, mac
 from evidence_builders import HOUR, MINUTE, client, found, here, rule, who
 
 from switchguard.core.evidence import Evidence
-from switchguard.core.model import Block, Mac, Sentence
+from switchguard.core.model import Mac
+from switchguard.core.penalties import Block
+from switchguard.core.policy import Sentence
 from switchguard.core.rules import blind_spots
 from switchguard.core.rules.registered_only import Params, judge
 

@@ -9,18 +9,9 @@ from builders import NOON, arp, mac, network, seen_on, swarm, usage
 
 from switchguard.core.attribute import attribute
 from switchguard.core.evidence import Evidence, Streaks, age
-from switchguard.core.model import (
-    Attribution,
-    Block,
-    ClientId,
-    Finding,
-    Gap,
-    Neighbor,
-    PastPenalty,
-    Rule,
-    RuleParams,
-    Sentence,
-)
+from switchguard.core.model import Attribution, ClientId, Gap, Neighbor
+from switchguard.core.penalties import Block, Finding, PastPenalty
+from switchguard.core.policy import Rule, RuleParams, Sentence
 from switchguard.core.rules import KINDS, advance, judge_all, new_device
 
 SWARM = Rule("swarm", "naughty_factor", above=0.8, for_polls=3, sentence=Sentence(Block()))

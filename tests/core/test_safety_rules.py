@@ -32,29 +32,12 @@ from plan_builders import (
     world,
 )
 
+from switchguard.core.changes import Enforced, Plan, Slot
 from switchguard.core.decide import decide, manual
 from switchguard.core.explain import change_sentence, verdict_sentence
-from switchguard.core.model import (
-    Block,
-    ClientId,
-    Enforced,
-    Exemption,
-    FdbEntry,
-    Finding,
-    Gap,
-    Link,
-    Mac,
-    Mode,
-    Plan,
-    Policy,
-    RateLimit,
-    Rule,
-    Safeguards,
-    Sentence,
-    SessionCap,
-    Slot,
-    Station,
-)
+from switchguard.core.model import ClientId, FdbEntry, Gap, Link, Mac, Mode, Station
+from switchguard.core.penalties import Block, Exemption, Finding, RateLimit, SessionCap
+from switchguard.core.policy import Policy, Rule, Safeguards, Sentence
 
 V7 = verdict(7)
 LIMIT = verdict(7, RateLimit(64_000))

@@ -9,7 +9,9 @@ from evidence_builders import LIMIT, MB, MINUTE, client, found, here, minutes, r
 
 from switchguard.core.decide import decide
 from switchguard.core.evidence import Evidence, LinkLoad, Traffic
-from switchguard.core.model import ClientId, Policy, RateLimit, Rule
+from switchguard.core.model import ClientId
+from switchguard.core.penalties import RateLimit
+from switchguard.core.policy import Policy, Rule
 from switchguard.core.rules import advance, blind_spots, cuts
 from switchguard.core.rules.share_of_link import Params, judge
 

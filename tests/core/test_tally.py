@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from switchguard.core.attribute import attribute
 from switchguard.core.evidence import Evidence
-from switchguard.core.model import Block, Device, Mac, NatUsage, Neighbor, Role, Rule, Sentence, Snapshot
+from switchguard.core.model import Device, Mac, NatUsage, Neighbor, Role, Snapshot
+from switchguard.core.penalties import Block
+from switchguard.core.policy import Rule, Sentence
 from switchguard.core.tally import Crossing, Tallies, Watching, sighted, slide, with_windows
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -11,7 +11,9 @@ from builders import NOON, swarm, usage
 from evidence_builders import DAY, HOUR, MINUTE, client, here, minutes, rule, who
 
 from switchguard.core.evidence import Evidence, InterfaceRates, RateSample
-from switchguard.core.model import Destination, Notify, Rule
+from switchguard.core.model import Destination
+from switchguard.core.penalties import Notify
+from switchguard.core.policy import Rule
 from switchguard.core.rules import blind_spots
 from switchguard.core.rules.unusual_traffic import Params, judge
 

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 from configured_switch import ConfiguredSwitch, access_ports, static_entries
 
-from switchguard.core.model import Block, Change, Mac, Quarantine, RateLimit, Slot, Station
+from switchguard.core.changes import Change, Slot
+from switchguard.core.model import Mac, Station
+from switchguard.core.penalties import Block, Quarantine, RateLimit
 from switchguard.lab.frontends.config import Tree, incremental
 from switchguard.lab.frontends.grammar_ios import ios_grammar
 

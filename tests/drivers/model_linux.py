@@ -12,19 +12,9 @@ from ipaddress import IPv4Address, IPv6Address, ip_network
 
 import pytest
 
-from switchguard.core.model import (
-    Block,
-    Change,
-    Device,
-    Mac,
-    Penalty,
-    RateLimit,
-    RestrictPorts,
-    Role,
-    SessionCap,
-    Slot,
-    Station,
-)
+from switchguard.core.changes import Change, Slot
+from switchguard.core.model import Device, Mac, Role, Station
+from switchguard.core.penalties import Block, Penalty, RateLimit, RestrictPorts, SessionCap
 from switchguard.errors import CommandRefused
 from switchguard.ports import Candidate, Oid, Session, SnmpValue, Transport
 

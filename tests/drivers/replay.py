@@ -21,12 +21,8 @@ from typing import Any, cast
 import yaml
 
 from switchguard import plugins
-from switchguard.core.model import (
-    Device,
-    Penalty,
-    Role,
-    Table,
-)
+from switchguard.core.model import Device, Role, Table
+from switchguard.core.penalties import Penalty
 from switchguard.errors import CommandRefused
 from switchguard.ports import (
     Candidate,

@@ -8,7 +8,9 @@ from configured_switch import ConfiguredSwitch
 from model_arista_eos import BLOCK, IN_VLAN_20, LIMIT, MAC, OTHER_BLOCK, OTHER_LIMIT, Model
 
 from switchguard import plugins
-from switchguard.core.model import Block, Change, Diff, RateLimit, Slot, Station
+from switchguard.core.changes import Change, Diff, Slot
+from switchguard.core.model import Station
+from switchguard.core.penalties import Block, RateLimit
 from switchguard.errors import DeviceError, UnexpectedDiff
 from switchguard.ports import Enforces
 

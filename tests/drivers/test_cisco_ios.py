@@ -8,7 +8,9 @@ from configured_switch import ConfiguredSwitch
 from model_cisco_ios import BLOCK, IN_VLAN_20, LIMIT, MAC, OTHER_LIMIT, Model
 
 from switchguard import plugins
-from switchguard.core.model import Block, Change, Mac, NatUsage, RateLimit, SessionCap, Slot, Station
+from switchguard.core.changes import Change, Slot
+from switchguard.core.model import Mac, NatUsage, Station
+from switchguard.core.penalties import Block, RateLimit, SessionCap
 from switchguard.errors import CommandRefused, DeviceError, UnexpectedDiff, UnexpectedOutput
 from switchguard.ports import Enforces, ReadsNat
 

@@ -12,18 +12,9 @@ from model_linux import Kernel, Model
 from replay import AT, RECORDINGS, Replay
 
 from switchguard import plugins
-from switchguard.core.model import (
-    Block,
-    Change,
-    Mac,
-    Network,
-    Penalty,
-    RateLimit,
-    RestrictPorts,
-    SessionCap,
-    Slot,
-    Station,
-)
+from switchguard.core.changes import Change, Slot
+from switchguard.core.model import Mac, Network, Station
+from switchguard.core.penalties import Block, Penalty, RateLimit, RestrictPorts, SessionCap
 from switchguard.errors import CommandRefused, DeviceError, UnexpectedOutput
 from switchguard.ports import (
     ClearsSessions,

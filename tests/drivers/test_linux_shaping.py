@@ -8,7 +8,8 @@ import pytest
 from model_linux import Kernel, Shaper
 
 from switchguard import plugins
-from switchguard.core.model import Change, RateLimit, Slot
+from switchguard.core.changes import Change, Slot
+from switchguard.core.penalties import RateLimit
 from switchguard.errors import CommandRefused
 from switchguard.ports import Enforces
 

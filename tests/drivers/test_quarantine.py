@@ -9,7 +9,9 @@ import pytest
 from configured_switch import ConfiguredSwitch
 
 from switchguard import plugins
-from switchguard.core.model import Change, Quarantine, Slot, Station
+from switchguard.core.changes import Change, Slot
+from switchguard.core.model import Station
+from switchguard.core.penalties import Quarantine
 from switchguard.errors import DeviceError
 from switchguard.ports import Enforces
 

@@ -13,7 +13,7 @@ from types import ModuleType
 import pytest
 
 from switchguard import plugins
-from switchguard.core.model import Change, Enforced
+from switchguard.core.changes import Change, Enforced
 from switchguard.ports import Enforces, Session
 
 Case = tuple[Enforces, Session, tuple[Change, ...]]

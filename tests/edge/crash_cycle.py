@@ -17,24 +17,12 @@ from crash_device import Rack, ToyDriver, toy
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
+from switchguard.core.changes import Enforced, Enforcer, Plan, Slot
 from switchguard.core.decide import decide
-from switchguard.core.model import (
-    Attribution,
-    Block,
-    ClientId,
-    Decision,
-    Enforced,
-    Enforcer,
-    Gap,
-    Mac,
-    Mode,
-    Plan,
-    Policy,
-    Slot,
-    Station,
-    Verdict,
-)
+from switchguard.core.model import Attribution, ClientId, Gap, Mac, Mode, Station
+from switchguard.core.penalties import Block, Decision, Verdict
 from switchguard.core.plan import plan
+from switchguard.core.policy import Policy
 from switchguard.edge.apply import apply
 from switchguard.edge.ledger import SqlLedger
 

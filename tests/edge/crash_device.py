@@ -12,19 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from switchguard.core.model import (
-    Address,
-    Change,
-    Device,
-    Diff,
-    Enforced,
-    Facts,
-    Mode,
-    Network,
-    Penalty,
-    Role,
-    Slot,
-)
+from switchguard.core.changes import Change, Diff, Enforced, Facts, Slot
+from switchguard.core.model import Address, Device, Mode, Network, Role
+from switchguard.core.penalties import Penalty
 from switchguard.edge.snapshots import from_json, to_json
 from switchguard.errors import CommandRefused, DeviceError, NotConfigured, UnexpectedDiff, Unreachable
 from switchguard.ports import Candidate, Driver, Opens, Session, SnmpValue, Transport

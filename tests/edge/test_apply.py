@@ -10,20 +10,9 @@ from pathlib import Path
 import pytest
 from crash_device import BlindDriver, Rack, toy
 
-from switchguard.core.model import (
-    Block,
-    Change,
-    ClientId,
-    HeldSlot,
-    Mac,
-    Outcome,
-    Penalty,
-    Plan,
-    SessionFlush,
-    Slot,
-    Station,
-    Verdict,
-)
+from switchguard.core.changes import Change, HeldSlot, Outcome, Plan, SessionFlush, Slot
+from switchguard.core.model import ClientId, Mac, Station
+from switchguard.core.penalties import Block, Penalty, Verdict
 from switchguard.edge.apply import apply, moves
 from switchguard.edge.ledger import SqlLedger
 from switchguard.errors import LedgerError

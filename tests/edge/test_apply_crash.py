@@ -8,7 +8,7 @@ import pytest
 from crash_cycle import DEVICES, FINALLY, later, one_cycle, run_and_kill, set_the_scene
 from crash_device import Rack
 
-from switchguard.core.model import Slot
+from switchguard.core.changes import Slot
 from switchguard.edge.ledger import SqlLedger
 
 SETTLED = 3

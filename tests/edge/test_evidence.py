@@ -19,18 +19,14 @@ from switchguard.core.model import (
     NatSize,
     NatUsage,
     Neighbor,
-    Notify,
-    PastPenalty,
-    Policy,
     PortCounters,
     Reading,
     Role,
-    Rule,
-    Sentence,
-    SharedLink,
     Snapshot,
     Table,
 )
+from switchguard.core.penalties import Notify, PastPenalty
+from switchguard.core.policy import Policy, Rule, Sentence, SharedLink
 from switchguard.core.rules import connections, quota, unusual_traffic
 from switchguard.edge.archive import Archive
 from switchguard.edge.connection_log import ConnectionLog

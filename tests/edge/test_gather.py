@@ -12,13 +12,10 @@ from typing import ClassVar
 
 from servers import Sshd, free_port
 
+from switchguard.core.changes import Diff, Enforced, Facts, Slot
 from switchguard.core.model import (
-    Block,
     Destination,
     Device,
-    Diff,
-    Enforced,
-    Facts,
     FdbEntry,
     Gap,
     Interface,
@@ -30,9 +27,9 @@ from switchguard.core.model import (
     PortCounters,
     Reading,
     Role,
-    Slot,
     Table,
 )
+from switchguard.core.penalties import Block
 from switchguard.edge.gather import gather, own_addresses, own_macs, read_enforced
 from switchguard.edge.session import open_session
 from switchguard.errors import UnexpectedOutput, UnknownPlugin

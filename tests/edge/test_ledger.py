@@ -10,24 +10,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, inspect
 
-from switchguard.core.model import (
-    Block,
-    Change,
-    ClientId,
-    Diff,
-    Exemption,
-    Gap,
-    HeldSlot,
-    Mac,
-    Outcome,
-    PastPenalty,
-    Plan,
-    RateLimit,
-    Release,
-    Slot,
-    Station,
-    Verdict,
-)
+from switchguard.core.changes import Change, Diff, HeldSlot, Outcome, Plan, Slot
+from switchguard.core.model import ClientId, Gap, Mac, Station
+from switchguard.core.penalties import Block, Exemption, PastPenalty, RateLimit, Release, Verdict
 from switchguard.edge import ledger_tables
 from switchguard.edge.archive import Archive
 from switchguard.edge.ledger import SqlLedger

@@ -6,20 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from switchguard.core.model import (
-    Block,
-    Box,
-    Notify,
-    Penalty,
-    Policy,
-    Probation,
-    Quarantine,
-    RateLimit,
-    RestrictPorts,
-    Sentence,
-    SessionCap,
-    Zone,
-)
+from switchguard.core.penalties import Block, Notify, Penalty, Quarantine, RateLimit, RestrictPorts, SessionCap
+from switchguard.core.policy import Box, Policy, Probation, Sentence, Zone
 from switchguard.edge.settings import load_site
 from switchguard.errors import SiteError
 

@@ -7,7 +7,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from switchguard.core.model import Mac, Notify, Rule, RuleParams
+from switchguard.core.model import Mac
+from switchguard.core.penalties import Notify
+from switchguard.core.policy import Rule, RuleParams
 from switchguard.core.rules import (
     KINDS,
     connections,
@@ -19,7 +21,8 @@ from switchguard.core.rules import (
     unusual_traffic,
 )
 from switchguard.core.rules.new_device import Tier
-from switchguard.edge.settings import load_site, machine_zone, settings_reference
+from switchguard.edge.reference import settings_reference
+from switchguard.edge.settings import load_site, machine_zone
 from switchguard.errors import SiteError
 
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -7,23 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from switchguard.core.model import (
-    Block,
-    Device,
-    Exemption,
-    Mac,
-    Mode,
-    Policy,
-    RateLimit,
-    Role,
-    Rule,
-    Safeguards,
-    Sentence,
-    SessionCap,
-    SharedLink,
-    Zone,
-)
-from switchguard.edge.settings import Poll, Site, load_site, machine_zone, missing_credentials, settings_reference
+from switchguard.core.model import Device, Mac, Mode, Role
+from switchguard.core.penalties import Block, Exemption, RateLimit, SessionCap
+from switchguard.core.policy import Policy, Rule, Safeguards, Sentence, SharedLink, Zone
+from switchguard.edge.reference import settings_reference
+from switchguard.edge.settings import Poll, Site, load_site, machine_zone, missing_credentials
 from switchguard.errors import NotConfigured, SiteError
 from switchguard.ports import Secret
 

@@ -11,29 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from switchguard.core.changes import Diff, Facts, HeldSlot, Outcome, Plan, Slot
 from switchguard.core.evidence import Evidence
-from switchguard.core.model import (
-    Attribution,
-    Block,
-    Decision,
-    Device,
-    Diff,
-    Exemption,
-    Facts,
-    FdbEntry,
-    HeldSlot,
-    Mac,
-    NatUsage,
-    Outcome,
-    Penalty,
-    Plan,
-    Role,
-    SessionCap,
-    Slot,
-    Snapshot,
-    Station,
-    Verdict,
-)
+from switchguard.core.model import Attribution, Device, FdbEntry, Mac, NatUsage, Role, Snapshot, Station
+from switchguard.core.penalties import Block, Decision, Exemption, Penalty, SessionCap, Verdict
 from switchguard.edge.snapshots import Malformed, from_json, load_snapshot, save_snapshot, to_json
 from switchguard.errors import SnapshotError
 

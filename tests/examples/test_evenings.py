@@ -15,7 +15,7 @@ from evening_builders import Guest, mac
 
 from switchguard.cli.rules import played_by
 from switchguard.cli.wiring import Wiring
-from switchguard.core.model import Block, Notify, RateLimit, RestrictPorts, SessionCap
+from switchguard.core.penalties import Block, Notify, RateLimit, RestrictPorts, SessionCap
 from switchguard.edge.evening import load_evening
 from switchguard.edge.settings import load_site
 from switchguard.replay import Played, Ruling

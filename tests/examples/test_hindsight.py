@@ -10,7 +10,8 @@ from evening_builders import mac
 
 from switchguard.cli.main import run
 from switchguard.cli.wiring import Wiring
-from switchguard.core.model import ClientId, Policy
+from switchguard.core.model import ClientId
+from switchguard.core.policy import Policy
 from switchguard.cycle import Doors
 from switchguard.edge.evening import load_evening
 from switchguard.edge.hindsight import STEP, moments

@@ -11,8 +11,9 @@ pytestmark = pytest.mark.lab
 def test_every_object_has_its_schema_and_documented_keys_only(lab: Lab, desk: Desk) -> None:
     mac, address = desk.mac(ON_CORE), lab.client(ON_CORE).address
     saved = str(desk.site / "evening.json.gz")
-    lab.swarm(ON_SW1, seconds=60)
+    swarm = lab.swarm(ON_SW1)
     lab.wait_for(lambda: lab.sessions(ON_SW1) > 1000, "something to judge")
+    swarm.stop()
     first = (
         ("block", "mac", mac, "--yes", "--json"),
         ("exempt", "add", "10.10.0.0/28", "--why", "servers", "--json"),

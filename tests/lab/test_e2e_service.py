@@ -62,8 +62,8 @@ def test_killed_at_any_moment_it_neither_orphans_a_block_nor_loses_a_release(lab
     desk.policy("rules:", "safeguards: {share_of_clients: 20%}\nrules:")
     moments = random.Random(4)
     for client in (ON_CORE, ON_SW1):
-        lab.swarm(client, seconds=100, rate=500)
-    for things in (1, 2, 3, 5):
+        lab.swarm(client, rate=400)
+    for things in (1, 2, 4):
         done = len(desk.ledger.history()) + things
         with desk.begins("run") as service:
             lab.wait_for(lambda done=done: len(desk.ledger.history()) >= done, "something done", PATIENCE_S)  # type: ignore[misc]

@@ -9,7 +9,9 @@ from typing import cast
 import pytest
 
 from switchguard import plugins
-from switchguard.core.model import Block, Change, Mac, Slot, Station
+from switchguard.core.changes import Change, Slot
+from switchguard.core.model import Mac, Station
+from switchguard.core.penalties import Block
 from switchguard.edge.session import open_session
 from switchguard.edge.settings import load_site
 from switchguard.lab.control import Lab

@@ -13,7 +13,9 @@ from typing import cast
 import pytest
 
 from switchguard import plugins
-from switchguard.core.model import Change, Penalty, Quarantine, RateLimit, RestrictPorts, SessionCap, Slot, Station
+from switchguard.core.changes import Change, Slot
+from switchguard.core.model import Station
+from switchguard.core.penalties import Penalty, Quarantine, RateLimit, RestrictPorts, SessionCap
 from switchguard.edge.session import open_session
 from switchguard.edge.settings import load_site
 from switchguard.lab.control import Lab

@@ -11,7 +11,9 @@ from typing import Protocol, cast, runtime_checkable
 
 from switchguard.core.evidence import Evidence, Streaks
 from switchguard.core.keys import About
-from switchguard.core.model import Finding, Gap, Rule
+from switchguard.core.model import Gap
+from switchguard.core.penalties import Finding
+from switchguard.core.policy import Rule
 
 
 class RuleModule(Protocol):

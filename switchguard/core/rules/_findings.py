@@ -4,17 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from switchguard.core.evidence import Evidence
-from switchguard.core.model import (
-    Client,
-    ClientId,
-    Finding,
-    Notify,
-    Penalty,
-    RateLimit,
-    Rule,
-    SessionCap,
-    Unit,
-)
+from switchguard.core.model import Client, ClientId
+from switchguard.core.penalties import Finding, Notify, Penalty, RateLimit, SessionCap, Unit
+from switchguard.core.policy import Rule
 
 SHOWN = 3
 """So many names a sentence has."""

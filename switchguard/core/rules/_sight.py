@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from switchguard.core.attribute import name_of_address
 from switchguard.core.evidence import Evidence
-from switchguard.core.model import Address, Client, NatUsage, Network, Rule
+from switchguard.core.model import Address, Client, NatUsage, Network
+from switchguard.core.policy import Rule
 
 
 def clients_of(evidence: Evidence, rule: Rule) -> Iterator[Client]:

@@ -24,7 +24,9 @@ from typing import Literal
 from switchguard.core.evidence import NAT, Connections, Evidence
 from switchguard.core.explain import duration
 from switchguard.core.keys import About, Threshold, key, params_of
-from switchguard.core.model import Address, Client, ClientId, Finding, Notify, Rule, RuleParams
+from switchguard.core.model import Address, Client, ClientId
+from switchguard.core.penalties import Finding, Notify
+from switchguard.core.policy import Rule, RuleParams
 from switchguard.core.rhythm import busiest, rhythm, rhythm_sentence, united
 from switchguard.core.rules._findings import about, first_few
 from switchguard.core.rules._sight import clients_of, holds, within

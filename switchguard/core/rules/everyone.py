@@ -6,7 +6,8 @@ Nobody's fault, so the brakes against a mass of new penalties do not count it; e
 from switchguard.core.evidence import Evidence
 from switchguard.core.explain import penalty_phrase
 from switchguard.core.keys import About
-from switchguard.core.model import Finding, Rule
+from switchguard.core.penalties import Finding
+from switchguard.core.policy import Rule
 from switchguard.core.rules._findings import about, gentle
 from switchguard.core.rules._sight import clients_of
 

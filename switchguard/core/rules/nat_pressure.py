@@ -15,7 +15,8 @@ from statistics import median
 from switchguard.core.evidence import Evidence, TableHistory
 from switchguard.core.explain import duration
 from switchguard.core.keys import About, Threshold, key, params_of
-from switchguard.core.model import Finding, Notify, Rule, RuleParams, Sentence
+from switchguard.core.penalties import Finding, Notify
+from switchguard.core.policy import Rule, RuleParams, Sentence
 from switchguard.core.rules._findings import about, alarm
 from switchguard.core.rules._sight import in_sight
 from switchguard.core.rules.naughty_factor import factor

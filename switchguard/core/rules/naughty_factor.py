@@ -26,7 +26,9 @@ from typing import Literal
 
 from switchguard.core.evidence import Evidence
 from switchguard.core.keys import About, Threshold
-from switchguard.core.model import ClientId, Finding, NatUsage, Rule
+from switchguard.core.model import ClientId, NatUsage
+from switchguard.core.penalties import Finding
+from switchguard.core.policy import Rule
 from switchguard.core.rules._findings import about
 from switchguard.core.rules._sight import clients_of, in_sight
 

@@ -14,7 +14,9 @@ from itertools import accumulate
 from switchguard.core.evidence import Evidence, age
 from switchguard.core.explain import duration, penalty_phrase
 from switchguard.core.keys import About, Bps, key, params_of
-from switchguard.core.model import Client, Finding, Notify, Penalty, RateLimit, Rule, RuleParams, Sentence, SessionCap
+from switchguard.core.model import Client
+from switchguard.core.penalties import Finding, Notify, Penalty, RateLimit, SessionCap
+from switchguard.core.policy import Rule, RuleParams, Sentence
 from switchguard.core.rules._findings import about
 from switchguard.core.rules._sight import clients_of
 

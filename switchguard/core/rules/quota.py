@@ -14,7 +14,9 @@ from switchguard.core.calendar import Calendar, Per, Weekday, Window
 from switchguard.core.evidence import Evidence, Traffic, traffic_since
 from switchguard.core.explain import moment, volume
 from switchguard.core.keys import About, Threshold, key, params_of
-from switchguard.core.model import Client, ClientId, Finding, Rule, RuleParams
+from switchguard.core.model import Client, ClientId
+from switchguard.core.penalties import Finding
+from switchguard.core.policy import Rule, RuleParams
 from switchguard.core.rules._findings import about
 from switchguard.core.rules._sight import clients_of, holds
 

@@ -11,7 +11,9 @@ from typing import Literal
 from switchguard.core.evidence import Evidence, age
 from switchguard.core.explain import duration
 from switchguard.core.keys import About, key, params_of
-from switchguard.core.model import Client, Finding, Rule, RuleParams
+from switchguard.core.model import Client
+from switchguard.core.penalties import Finding
+from switchguard.core.policy import Rule, RuleParams
 from switchguard.core.rules._findings import about, gentle
 from switchguard.core.rules._sight import clients_of
 

@@ -15,7 +15,9 @@ from switchguard.core.calendar import Window
 from switchguard.core.evidence import Evidence, LinkLoad, Traffic
 from switchguard.core.explain import rate
 from switchguard.core.keys import About, Share, Threshold, key, params_of
-from switchguard.core.model import Client, Finding, Rule, RuleParams
+from switchguard.core.model import Client
+from switchguard.core.penalties import Finding
+from switchguard.core.policy import Rule, RuleParams
 from switchguard.core.rules._findings import about
 from switchguard.core.rules._sight import clients_of
 

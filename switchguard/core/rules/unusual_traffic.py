@@ -19,7 +19,9 @@ from switchguard.core.calendar import hour_of_week
 from switchguard.core.evidence import Evidence, InterfaceRates, RateSample, Traffic, age
 from switchguard.core.explain import duration, rate, volume
 from switchguard.core.keys import About, Bps, Threshold, key, params_of
-from switchguard.core.model import Destination, Finding, Notify, Rule, RuleParams, Sentence
+from switchguard.core.model import Destination
+from switchguard.core.penalties import Finding, Notify
+from switchguard.core.policy import Rule, RuleParams, Sentence
 from switchguard.core.rules._findings import SHOWN, alarm, first_few
 
 KIND = "unusual_traffic"
