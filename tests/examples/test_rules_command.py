@@ -67,8 +67,11 @@ def test_rules_test_tells_programs_everything(site: Path, capsys: pytest.Capture
     assert not (site / "state").exists()
 
 
-def test_another_policy_has_another_evening(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_another_policy_has_another_evening(
+    site: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With a lower threshold the small swarm is blocked too."""
+    monkeypatch.setenv("COLUMNS", "118")
     code, out, _ = answer(capsys, "--site", site, "plan", "--policy", site / "stricter.yaml", "--from", EVENING)
     assert code == 2
     assert "penalised: 3 clients" in out
