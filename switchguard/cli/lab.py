@@ -9,7 +9,8 @@ from switchguard.cli import objects
 from switchguard.cli.demo import demo
 from switchguard.cli.options import Json
 from switchguard.errors import LabError
-from switchguard.lab import enter
+from switchguard.lab import enter, makes
+from switchguard.lab.makes import MAKES
 
 PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False}
 """Everything after the command's name is the command's own."""
@@ -22,24 +23,32 @@ app = typer.Typer(
 app.command()(demo)
 
 Command = Annotated[list[str], typer.Argument(metavar="COMMAND…", help="The command and its arguments.")]
+Switches = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--switch", metavar="NAME=PLATFORM", help=f"Another make of switch: {', '.join(sorted(MAKES))}. Repeatable."
+    ),
+]
 Pid = Annotated[int | None, typer.Option("--pid", help="First process of the lab, if there are several.")]
 
 
 @app.command(context_settings=PASS_ON)
-def run(command: Command) -> None:
+def run(command: Command, switches: Switches = None) -> None:
     """Build a lab, run COMMAND in it, take everything down; the exit status is COMMAND's.
 
-    Example: switchguard lab run switchguard top
+    Example: switchguard lab run --switch sw2=arista_eos switchguard top
     """
+    _choose(switches)
     raise typer.Exit(enter.enter(["run", *command]))
 
 
 @app.command()
-def up() -> None:
+def up(switches: Switches = None) -> None:
     """Build a lab and keep it until Ctrl-C.
 
     Example: switchguard lab up
     """
+    _choose(switches)
     raise typer.Exit(enter.enter(["up"]))
 
 
@@ -70,6 +79,13 @@ def status(as_json: Json = False) -> None:
     for lab in labs:
         typer.echo(f"{lab.pid}  {' '.join(lab.arguments)}")
     typer.echo(f"no lab can be built here: {why_not}" if why_not else "a lab can be built here: switchguard lab up")
+
+
+def _choose(switches: list[str] | None) -> None:
+    """For everything that runs in the lab. LabError for a choice that there is not."""
+    if switches:
+        os.environ[makes.CHOSEN] = ",".join(switches)
+    makes.chosen(os.environ.get(makes.CHOSEN, ""))
 
 
 def _why_none() -> str | None:

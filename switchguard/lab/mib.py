@@ -41,9 +41,6 @@ _MAC_ADDRESS, _INTERFACE_NAME = 4, 5
 _BRIDGE_BIT, _ROUTER_BIT, _TELEPHONE_BIT = 0x20, 0x08, 0x04
 """LldpSystemCapabilitiesMap is BITS: bit 0 is the highest one of the first octet."""
 
-_MANAGEMENT = {"eos": (999_001, "Management1", "Management1"), "ios": (1, "Fa0", "FastEthernet0")}
-"""ifIndex, ifName and ifDescr of the management port."""
-
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -66,7 +63,7 @@ class _Interface:
 def switch_rows(switch: Switch, fdb: Iterable[FdbRow], links: Links, neighbors: Iterable[ArpRow]) -> Iterator[Row]:
     """Everything that a switch tells at this moment."""
     yield from _interfaces(switch, links)
-    yield from _arp(_MANAGEMENT[switch.front_end][0], neighbors)
+    yield from _arp(switch.make.management[0], neighbors)
     yield from _bridge(switch)
     yield from _forwarding(switch, fdb)
     yield from _vlans(switch)
@@ -78,7 +75,7 @@ def gateway_rows() -> Iterator[Row]:
     core = LAB.switches[0]
     ports = [port for port in core.ports if port.peer == LAB.gateway.name]
     for number, port in enumerate(ports, start=1):
-        there = _Neighbor(_mac(core.bridge_mac), port.short, core.name, core.description, _BRIDGE_BIT)
+        there = _Neighbor(_mac(core.bridge_mac), port.short, core.name, core.make.description, _BRIDGE_BIT)
         yield from _lldp([_Cable(number, port.peer_interface, port.peer_interface, there)])
 
 
@@ -108,7 +105,7 @@ def _mac(text: str) -> bytes:
 
 def _interfaces(switch: Switch, links: Links) -> Iterator[Row]:
     ports = [_Interface(port.if_index, port.short, port.long, port.alias, links[port.name]) for port in switch.ports]
-    interfaces = [*ports, _Interface(*_MANAGEMENT[switch.front_end], "management", links["mgmt0"])]
+    interfaces = [*ports, _Interface(*switch.make.management, "management", links["mgmt0"])]
     yield _number((*_INTERFACES, 1, 0), len(interfaces))
     for interface in interfaces:
         yield from _if_table(interface)
@@ -251,7 +248,7 @@ def _neighbor(switch: Switch, port: Port) -> _Neighbor | None:
     if port.access_vlan is None:
         peer = LAB.switch(port.peer)
         far = peer.port_to(switch.name)
-        return _Neighbor(_mac(peer.bridge_mac), far.short, peer.name, peer.description, _BRIDGE_BIT)
+        return _Neighbor(_mac(peer.bridge_mac), far.short, peer.name, peer.make.description, _BRIDGE_BIT)
     return None
 
 

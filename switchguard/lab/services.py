@@ -164,11 +164,11 @@ def _internet() -> Service:
 def _front_end(switch: Switch) -> Service:
     state = LAB_DIR / "state" / switch.name
     state.mkdir(exist_ok=True)
-    where = f"{switch.management}:{switch.front_end_port}"
-    module = f"switchguard.lab.frontends.{switch.front_end}"
+    where = f"{switch.management}:{switch.make.listens}"
+    module = f"switchguard.lab.frontends.{switch.make.front_end}"
     command = (sys.executable, "-m", module, "--switch", switch.name, "--listen", where, "--state", str(state))
-    answers = partial(listens, switch.management, switch.front_end_port)
-    return Service(f"{switch.name}-{switch.front_end}", switch.name, command, answers)
+    answers = partial(listens, switch.management, switch.make.listens)
+    return Service(f"{switch.name}-{switch.make.front_end}", switch.name, command, answers)
 
 
 def _sshd(gateway: Gateway) -> Service:
@@ -186,7 +186,7 @@ def _gateway_snmpd(gateway: Gateway) -> Service:
 
 def _switch_snmpd(switch: Switch) -> Service:
     """The interface and bridge tables are the vendor's, so snmpd's own view of the kernel is switched off."""
-    conf = _snmpd_conf(switch.name, switch.management, switch.description, ".1.3.6.1.2.1", ".1.0.8802")
+    conf = _snmpd_conf(switch.name, switch.management, switch.make.description, ".1.3.6.1.2.1", ".1.0.8802")
     return _snmpd(switch.name, switch.management, conf, "-I", f"-{','.join(_KERNEL_TABLES)}")
 
 

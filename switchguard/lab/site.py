@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from collections.abc import Sequence
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -49,7 +50,6 @@ core:
   data:
     switchguard:
       role: core
-      napalm: {{transport: http}}
       snmp:
         version: "3"
         user: {snmp_user}
@@ -108,7 +108,9 @@ def hosts(topology: Topology) -> str:
     text += f"  data: {{switchguard: {{lan_interfaces: [{', '.join(f'lan{vlan}' for vlan in gateway.lans)}]}}}}\n"
     for switch in topology.switches:
         group = "core" if switch is topology.switches[0] else "access"
-        text += "\n" + _HOST.format(name=switch.name, address=switch.management, platform=switch.platform, group=group)
+        make = switch.make
+        text += "\n" + _HOST.format(name=switch.name, address=switch.management, platform=make.platform, group=group)
+        text += f"  data: {{switchguard: {{{make.settings}}}}}\n" if make.settings else ""
     return text
 
 
@@ -133,19 +135,18 @@ def _write_secrets(directory: Path) -> None:
 
 def _host_keys(topology: Topology) -> str:
     """What the devices show now. In here nobody can stand in between; elsewhere compare fingerprints first."""
-    addresses = [topology.gateway.management]
-    addresses += [switch.management for switch in topology.switches if switch.front_end_port == SSH_PORT]
-    done = subprocess.run(
-        ["ssh-keyscan", "-T", "5", "-t", "ed25519,rsa,ecdsa", *map(str, addresses)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    silent = [str(address) for address in addresses if not _has_key(done.stdout, address)]
+    by_port = {SSH_PORT: [topology.gateway.management]}
+    for switch in topology.switches:
+        if switch.make.ssh:
+            by_port.setdefault(switch.make.listens, []).append(switch.management)
+    return "".join(_scanned(port, addresses) for port, addresses in by_port.items())
+
+
+def _scanned(port: int, addresses: Sequence[IPv4Address]) -> str:
+    words = ["ssh-keyscan", "-T", "5", "-p", str(port), "-t", "ed25519,rsa,ecdsa", *map(str, addresses)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    known = {line.split()[0] for line in done.stdout.splitlines() if line and not line.startswith("#")}
+    silent = [str(it) for it in addresses if not known & {str(it), f"[{it}]:{port}"}]
     if silent:
         raise LabError(f"no SSH host key from {', '.join(silent)}: {done.stderr.strip()}")
     return done.stdout
-
-
-def _has_key(keys: str, address: IPv4Address) -> bool:
-    return any(line.startswith(f"{address} ") for line in keys.splitlines())

@@ -8,9 +8,12 @@ Every device is a network namespace of its name; `oob` is the management network
 line is two cables, one per VLAN, because a kernel without 802.1Q devices can build this lab as well.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+
+from switchguard.lab.makes import CHOSEN, Make, chosen
 
 VLANS: Mapping[int, str] = {10: "delegates", 20: "staff"}
 MANAGEMENT = IPv4Network("10.255.0.0/24")
@@ -21,6 +24,9 @@ ANSWERING = IPv4Network("198.18.0.0/15")
 INTERNET, WAN = IPv4Interface("198.51.100.1/24"), IPv4Interface("198.51.100.2/24")
 TABLE_LIMIT = 16_384
 """Translations that the gateway allows."""
+
+UPLINK = 24
+"""The port of an access switch that leads to the core."""
 
 USERNAME = "netadmin"
 PASSWORD = "lab-only"  # noqa: S105  a password for a network that nobody else can reach
@@ -65,14 +71,11 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """`front_end` is a module of lab/frontends; `fdb_ids` is VLAN -> filtering database (IEEE 802.1Q 8.8)."""
+    """`fdb_ids` is VLAN -> filtering database (IEEE 802.1Q 8.8)."""
 
     name: str
-    platform: str
-    front_end: str
-    front_end_port: int
+    make: Make
     management: IPv4Address
-    description: str
     bridge_mac: str
     ports: tuple[Port, ...]
     fdb_ids: Mapping[int, int]
@@ -170,59 +173,52 @@ def client(number: int) -> Client:
     )
 
 
-def _core(gateway: str) -> Switch:
-    def port(n: int, peer: str, interface: str, access_vlan: int | None = None) -> Port:
-        mac = f"02:5a:00:0a:00:{n:02x}"
-        return Port(n, f"Et{n}", f"Ethernet{n}", f"Ethernet{n}", 1000 + n, mac, peer, interface, access_vlan)
-
+def _core(make: Make, gateway: str, access: Mapping[str, Make]) -> Switch:
+    below = [(name, of.kernel.format(UPLINK), None) for name, of in access.items()]
+    lans = [(gateway, f"lan{vlan}", vlan) for vlan in VLANS]
     return Switch(
         name="core",
-        platform="arista_eos",
-        front_end="eos",
-        front_end_port=80,
+        make=make,
         management=IPv4Address("10.255.0.10"),
-        description="Arista Networks EOS version 4.28.3M running on an Arista Networks vEOS-lab",
-        bridge_mac="02:5a:00:0a:00:00",
-        ports=(
-            port(1, gateway, "lan10", 10),
-            port(2, gateway, "lan20", 20),
-            port(3, "sw1", "Gi0_24"),
-            port(4, "sw2", "Gi0_24"),
-        ),
+        bridge_mac=_switch_mac(10, 0),
+        ports=tuple(_port(make, 10, n, *peer) for n, peer in enumerate((*lans, *below), start=1)),
         fdb_ids={vlan: vlan for vlan in VLANS},
     )
 
 
 def _access_switch(
     name: str,
+    make: Make,
     last: int,
     uplink: str,
     clients: tuple[Client, ...],
     fdb_ids: Mapping[int, int],
-    telephones: tuple[str, ...],
+    telephones: tuple[int, ...] = (),
 ) -> Switch:
-    def port(n: int, peer: str, interface: str, access_vlan: int | None = None) -> Port:
-        mac = f"02:5a:00:{last:02x}:00:{n:02x}"
-        return Port(n, f"Gi0_{n}", f"Gi0/{n}", f"GigabitEthernet0/{n}", 10_100 + n, mac, peer, interface, access_vlan)
-
     return Switch(
         name=name,
-        platform="cisco_ios",
-        front_end="ios",
-        front_end_port=22,
+        make=make,
         management=IPv4Address(f"10.255.0.{last}"),
-        description="Cisco IOS Software, C2960X Software (C2960X-UNIVERSALK9-M), Version 15.2(7)E3, RELEASE SOFTWARE",
-        bridge_mac=f"02:5a:00:{last:02x}:00:00",
+        bridge_mac=_switch_mac(last, 0),
         ports=(
-            *(port(n, client.name, "eth0", client.vlan) for n, client in enumerate(clients, start=1)),
-            port(24, "core", uplink),
+            *(_port(make, last, n, client.name, "eth0", client.vlan) for n, client in enumerate(clients, start=1)),
+            _port(make, last, UPLINK, "core", uplink, None),
         ),
         fdb_ids=fdb_ids,
-        telephones=telephones,
+        telephones=tuple(make.kernel.format(number) for number in telephones),
     )
 
 
-def _lab() -> Topology:
+def _port(make: Make, last: int, n: int, peer: str, interface: str, access_vlan: int | None) -> Port:
+    kernel, short, long = (name.format(n) for name in (make.kernel, make.short, make.long))
+    return Port(n, kernel, short, long, make.first_index + n, _switch_mac(last, n), peer, interface, access_vlan)
+
+
+def _switch_mac(last: int, port: int) -> str:
+    return f"02:5a:00:{last:02x}:00:{port:02x}"
+
+
+def _lab(makes: Mapping[str, Make]) -> Topology:
     gateway = Gateway(
         name="gw",
         management=IPv4Address("10.255.0.2"),
@@ -231,13 +227,15 @@ def _lab() -> Topology:
     clients = tuple(client(number) for number in range(1, 21))
     same_ids = {vlan: vlan for vlan in VLANS}
     other_ids = {10: 2, 20: 3}
+    core, sw1, sw2 = (makes[name] for name in ("core", "sw1", "sw2"))
     switches = (
-        _core(gateway.name),
-        _access_switch("sw1", 11, "Et3", clients[:10], same_ids, telephones=()),
-        _access_switch("sw2", 12, "Et4", clients[10:], other_ids, telephones=("Gi0_3",)),
+        _core(core, gateway.name, {"sw1": sw1, "sw2": sw2}),
+        _access_switch("sw1", sw1, 11, core.kernel.format(3), clients[:10], same_ids),
+        _access_switch("sw2", sw2, 12, core.kernel.format(4), clients[10:], other_ids, telephones=(3,)),
     )
     return Topology(gateway, switches, clients, server="c03")
 
 
-LAB = _lab()
-"""The one lab that there is. On sw2 filtering databases and VLANs have different numbers, as on ProCurve and Junos."""
+LAB = _lab(chosen(os.environ.get(CHOSEN, "")))
+"""The one lab that there is, of the makes that $SWITCHGUARD_LAB_SWITCHES chooses. On sw2 filtering databases and VLANs
+have different numbers, as on ProCurve and Junos."""

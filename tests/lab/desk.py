@@ -199,7 +199,7 @@ class Desk:
     def ask(self, switch: str, command: str) -> list[str]:
         """What a switch answers to one command: EOS by eAPI, IOS by SSH, neither by way of switchguard."""
         found = self.lab.topology.switch(switch)
-        if found.front_end == "eos":
+        if found.make.front_end == "eos":
             said: str = self._core().enable([command], encoding="text")[0]["result"]["output"]
             return said.splitlines()
         with paramiko.SSHClient() as client:

@@ -18,9 +18,10 @@ from netmiko.exceptions import NetmikoAuthenticationException
 from switchguard.errors import LabError
 from switchguard.lab.frontends.faults import FOREIGN_LINE, Fault, SessionCut
 from switchguard.lab.frontends.grammar_ios import CPU_ADDRESS, ONLY_UNICAST
-from switchguard.lab.frontends.ios import IosServer
+from switchguard.lab.frontends.ios import ssh_server
 from switchguard.lab.frontends.ios_box import IosBox
 from switchguard.lab.frontends.ios_session import IosSession
+from switchguard.lab.frontends.ssh import SshServer
 from switchguard.lab.plane import FdbRow, PlaneState
 
 BLOCK = "mac address-table static 0200.0000.0007 vlan 10 drop"
@@ -36,7 +37,7 @@ class Lab:
     plane: RecordingPlane
     told: FaultSwitch
     box: IosBox
-    server: IosServer
+    server: SshServer
     loop: Loop
     port: int
 
@@ -57,7 +58,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
     plane = RecordingPlane("Gi0_", learnt=[FdbRow(CLIENT, 10, "Gi0_1", 3)])
     told, loop = FaultSwitch(tmp_path / "faults", "sw1"), Loop()
     box = loop.call(lambda: make_box(tmp_path, plane, told))
-    server = IosServer(box, {USER: PASSWORD}, tmp_path / "ssh_host_key")
+    server = ssh_server(box, {USER: PASSWORD}, tmp_path / "ssh_host_key")
     acceptor = loop.run(server.start("127.0.0.1", 0))
     yield Lab(plane, told, box, server, loop, acceptor.get_port())
     loop.call(server.reload)

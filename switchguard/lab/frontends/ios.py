@@ -4,120 +4,24 @@ A shell for people and Netmiko, single commands, and SCP into flash when `ip scp
 is how NAPALM brings a candidate. To be started in the switch's network namespace.
 """
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import asyncssh
 
-from switchguard.lab.frontends.faults import SessionCut
 from switchguard.lab.frontends.ios_box import IosBox
-from switchguard.lab.frontends.ios_session import CONTROL_Z, IosSession
+from switchguard.lab.frontends.ios_session import IosSession
+from switchguard.lab.frontends.ssh import SshServer, forever
 from switchguard.lab.frontends.start import Options, options, run
-
-_ERASE = "\b\x7f"
-_LONGEST_LINE = 2048
-_NO_LINE = "\x03"
-"""Ctrl-C: forget what was typed."""
-
-
-class Terminal:
-    """Characters in, lines out: echo, erasing, and everything typed ahead kept for later."""
-
-    def __init__(self, process: asyncssh.SSHServerProcess[str]) -> None:
-        self._process = process
-        self._ahead = ""
-        self._unsent = ""
-        self._after_return = False
-
-    def write(self, text: str) -> None:
-        """Kept until there is nothing more to say: a packet for every echoed character would be too many."""
-        self._unsent += text.replace("\n", "\r\n")
-
-    def flush(self) -> None:
-        if self._unsent:
-            self._process.stdout.write(self._unsent)
-            self._unsent = ""
-
-    async def ask(self, question: str, echo: bool) -> str:
-        self.write(question)
-        return await self.line(echo)
-
-    async def line(self, echo: bool = True) -> str:
-        """One line without its end, echoed before anything is done. EOFError when nobody will type any more."""
-        typed = await self._typed(echo)
-        self.flush()
-        return typed
-
-    async def _typed(self, echo: bool) -> str:
-        typed = ""
-        while True:
-            character = await self._character()
-            if character in "\r\n":
-                self.write("\n")
-                return typed
-            if character == CONTROL_Z:
-                self.write("^Z\n")
-                return CONTROL_Z
-            if character == _NO_LINE:
-                self.write("^C\n")
-                return ""
-            if character in _ERASE:
-                typed, erased = typed[:-1], "\b \b" if typed else ""
-                self.write(erased)
-            elif character.isprintable() and len(typed) < _LONGEST_LINE:
-                typed += character
-                self.write(character if echo else "")
-
-    async def _character(self) -> str:
-        """A line end of two characters counts once."""
-        while True:
-            character = await self._next()
-            is_second = character == "\n" and self._after_return
-            self._after_return = character == "\r"
-            if not is_second:
-                return character
-
-    async def _next(self) -> str:
-        while not self._ahead:
-            self.flush()
-            try:
-                self._ahead = await self._process.stdin.read(4096)
-            except (asyncssh.BreakReceived, asyncssh.SignalReceived, asyncssh.TerminalSizeChanged):
-                continue
-            if not self._ahead:
-                raise EOFError
-        character, self._ahead = self._ahead[0], self._ahead[1:]
-        return character
-
-
-class _Login(asyncssh.SSHServer):
-    def __init__(self, server: "IosServer") -> None:
-        self._server = server
-
-    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
-        self._connection = conn
-        self._server.connections.add(conn)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._server.connections.discard(self._connection)
-
-    def begin_auth(self, username: str) -> bool:
-        return True
-
-    def password_auth_supported(self) -> bool:
-        return True
-
-    def validate_password(self, username: str, password: str) -> bool:
-        return self._server.passwords.get(username) == password
+from switchguard.lab.frontends.switch import Switch
 
 
 class _Flash(asyncssh.SFTPServer):
     """What SCP may reach: files in flash, by name."""
 
-    def __init__(self, chan: asyncssh.SSHServerChannel[bytes], server: "IosServer") -> None:
+    def __init__(self, chan: asyncssh.SSHServerChannel[bytes], switch: Switch) -> None:
         super().__init__(chan)
-        self._switch = server.box.switch
+        self._switch = switch
 
     def map_path(self, path: bytes) -> bytes:
         file = self._switch.file(path.decode(errors="replace"))
@@ -128,82 +32,20 @@ class _Flash(asyncssh.SFTPServer):
         return bytes(file)
 
 
-class IosServer:
-    """All logins to one switch."""
-
-    def __init__(self, box: IosBox, passwords: dict[str, str], host_key: Path) -> None:
-        self.box, self.passwords = box, passwords
-        self.connections: set[asyncssh.SSHServerConnection] = set()
-        self._host_key = host_key
-
-    async def start(self, host: str, port: int) -> asyncssh.SSHAcceptor:
-        return await asyncssh.create_server(
-            lambda: _Login(self),
-            host,
-            port,
-            server_host_keys=[_host_key(self._host_key)],
-            process_factory=self._serve,
-            sftp_factory=lambda chan: _Flash(chan, self),
-            allow_scp=True,
-            line_editor=False,
-            encoding="utf-8",
-            errors="replace",
-        )
-
-    def reload(self) -> None:
-        self.box.reload()
-        for connection in list(self.connections):
-            connection.abort()
-
-    async def _serve(self, process: asyncssh.SSHServerProcess[str]) -> None:
-        """The boundary of one login: whatever goes wrong in it ends it, and nothing else."""
-        connection = process.channel.get_connection()
-        try:
-            await self._converse(process, connection.get_extra_info("username"))
-        except (SessionCut, EOFError, BrokenPipeError, ConnectionError):
-            connection.abort()
-        except Exception as error:  # noqa: BLE001  see above
-            print(f"{self.box.switch.name}: {error!r}", file=sys.stderr, flush=True)  # noqa: T201  the front end's log
-            connection.abort()
-
-    async def _converse(self, process: asyncssh.SSHServerProcess[str], user: str) -> None:
-        terminal = Terminal(process)
-        session = IosSession(self.box, user, terminal.ask)
-        if process.command:
-            terminal.write(_whole_lines(await session.answer(process.command)))
-            terminal.flush()
-            process.exit(0)
-            return
-        terminal.write("\n")
-        while not session.over:
-            terminal.write(session.prompt)
-            terminal.write(_whole_lines(await session.answer(await terminal.line())))
-        process.exit(0)
-
-
-def _whole_lines(text: str) -> str:
-    return text if not text or text.endswith("\n") else text + "\n"
-
-
-def _host_key(path: Path) -> asyncssh.SSHKey:
-    """The key of this file, made when there is none; the public half is beside it for known_hosts."""
-    if not path.exists():
-        key = asyncssh.generate_private_key("ssh-ed25519")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        key.write_private_key(str(path))
-        key.write_public_key(f"{path}.pub")
-    return asyncssh.read_private_key(str(path))
+def ssh_server(box: IosBox, passwords: dict[str, str], host_key: Path) -> SshServer:
+    return SshServer(
+        box.switch.name,
+        passwords,
+        host_key,
+        lambda user, ask: IosSession(box, user, ask),
+        box.reload,
+        lambda channel: _Flash(channel, box.switch),
+    )
 
 
 async def serve(given: Options) -> None:
     box = IosBox(given.switch, given.plane, given.chassis, given.state, given.faults, given.enable_secret)
-    server = IosServer(box, given.passwords, given.state / "ssh_host_key")
-    await server.start(given.host, given.port)
-    while True:
-        await given.faults.reload_asked()
-        server.reload()
-        given.faults.reload_done()
+    await forever(ssh_server(box, given.passwords, given.state / "ssh_host_key"), given)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -17,11 +17,8 @@ from switchguard.lab.frontends.faults import Fault
 from switchguard.lab.frontends.ios_box import IosBox
 from switchguard.lab.frontends.ios_commands import EXEC, SHOW, USER, exec_grammar
 from switchguard.lab.frontends.pipes import pipe
+from switchguard.lab.frontends.ssh import CONTROL_Z, Ask
 
-Ask = Callable[[str, bool], Awaitable[str]]
-"""Print a question, read one line; the flag says whether it is echoed."""
-
-CONTROL_Z = "\x1a"
 _ROUTINE = ("file prompt quiet", "no file prompt quiet")
 """What NAPALM types around every change; no commit, so no fault applies."""
 _PROMPTS = {
