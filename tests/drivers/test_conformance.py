@@ -11,6 +11,8 @@ from importlib import import_module
 from importlib.util import find_spec
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from replay import READS, Recording, Replay, Rows, numbers, read, recordings
 
 from switchguard import plugins
@@ -90,6 +92,19 @@ def an_error_instead(text: str) -> Iterator[str]:
     yield "bash: line 1: command not found\n"
 
 
+def on_a_narrow_terminal(text: str) -> Iterator[str]:
+    """Every line broken after 50 columns."""
+    yield "".join(line[at : at + 50] + "\n" for line in text.splitlines() for at in range(0, len(line), 50))
+
+
+def in_another_language(text: str) -> Iterator[str]:
+    """Lines without a digit, which are headings, in words that nobody foresaw."""
+    yield "".join(
+        re.sub(r"[^\W\d_]{3,}", "Übersicht", line) if not re.search(r"\d", line) else line
+        for line in text.splitlines(keepends=True)
+    )
+
+
 def _inserted(text: str, line: str) -> str:
     lines = text.splitlines(keepends=True)
     middle = (len(lines) + 1) // 2
@@ -114,7 +129,16 @@ def value_or_error(name: str, table: Table, session: Replay) -> object:
 
 
 @every_recording
-@pytest.mark.parametrize("mangle", [cut_in_the_middle_of_a_line, with_pager_prompt, an_error_instead])
+@pytest.mark.parametrize(
+    "mangle",
+    [
+        cut_in_the_middle_of_a_line,
+        with_pager_prompt,
+        an_error_instead,
+        on_a_narrow_terminal,
+        in_another_language,
+    ],
+)
 def test_damaged_text_is_an_error_or_makes_no_difference(name: str, recording: Recording, mangle: Mangle) -> None:
     for session in mangled(recording, mangle):
         assert value_or_error(name, recording.table, session) in (None, recording.expected)
@@ -131,6 +155,24 @@ def test_carriage_returns_make_no_difference(name: str, recording: Recording) ->
     whole = recording.session()
     text = {question: answer.replace("\n", "\r\n") for question, answer in whole.answers.items()}
     assert read(plugins.driver(name), recording.table, replace(whole, answers=text)) == recording.expected
+
+
+@every_recording
+@given(data=st.data())
+@settings(max_examples=25, deadline=None)
+def test_whatever_arrives_is_a_value_or_an_error(name: str, recording: Recording, data: st.DataObject) -> None:
+    """Characters lost, doubled or swapped anywhere: nothing but a DeviceError is ever raised."""
+    whole = recording.session()
+    texts = sorted(question for question, text in whole.answers.items() if text)
+    if not texts:
+        return
+    question = data.draw(st.sampled_from(texts))
+    text = whole.answers[question]
+    start = data.draw(st.integers(0, len(text)))
+    end = data.draw(st.integers(start, min(len(text), start + 80)))
+    instead = data.draw(st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\r"), max_size=12))
+    worse = text[:start] + data.draw(st.sampled_from((instead, text[start:end] * 2))) + text[end:]
+    value_or_error(name, recording.table, replace(whole, answers={**whole.answers, question: worse}, asked=[]))
 
 
 # --- mangled SNMP ----------------------------------------------------------------------------------------------------
