@@ -39,6 +39,8 @@ class ConfiguredSwitch:
     shown_diff: str | None = None
     """Instead of the true one."""
     commits: int = 0
+    typed: list[Sequence[str]] = field(default_factory=list)
+    """The lines of every commit."""
 
     @property
     def device(self) -> Device:
@@ -106,6 +108,7 @@ class _Loaded:
     def commit(self) -> None:
         self.switch.running = self.tree
         self.switch.commits += 1
+        self.switch.typed.append(self.typed)
 
 
 def static_entries(switch: ConfiguredSwitch) -> dict[tuple[int, Mac], str]:

@@ -12,6 +12,8 @@ from switchguard.lab.frontends.config import Tree, render, unified
 from switchguard.lab.frontends.grammar_eos import eos_grammar
 from switchguard.lab.plane import PortRow
 
+HIER_CONFIG = "ARISTA_EOS"
+REPLACES = (("interface ", "switchport access vlan "),)
 MAC, OTHER = Mac.parse("0200.0000.0007"), Mac.parse("0200.0000.0008")
 BLOCK = Change(Slot("sw1", "block", Station(vlan=10, mac=MAC)), None, Block())
 IN_VLAN_20 = Change(Slot("sw1", "block", Station(vlan=20, mac=MAC)), None, Block())

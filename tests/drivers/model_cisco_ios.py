@@ -10,6 +10,8 @@ from switchguard.core.penalties import Block, Quarantine, RateLimit
 from switchguard.lab.frontends.config import Tree, incremental
 from switchguard.lab.frontends.grammar_ios import ios_grammar
 
+HIER_CONFIG = "CISCO_IOS"
+REPLACES = (("interface ", "switchport access vlan "),)
 MAC, OTHER = Mac.parse("0200.0000.0007"), Mac.parse("0200.0000.0008")
 BLOCK = Change(Slot("sw1", "block", Station(vlan=10, mac=MAC)), None, Block())
 IN_VLAN_20 = Change(Slot("sw1", "block", Station(vlan=20, mac=MAC)), None, Block())
