@@ -100,17 +100,32 @@ class Cli:
         return answer
 
     def configure(self, lines: Sequence[str]) -> str:
-        """Stops at the first line that the device refuses; those before it stay in effect."""
+        """Stops at the first line that the device refuses; those before it stay in effect, unless the device has a
+        candidate: then nothing does. What was accepted is committed and saved where the platform knows these steps."""
+        line, commits = self._connection, type(self._connection).commit is not netmiko.BaseConnection.commit
         with self._in_step("configuration"):
             try:
-                return str(self._connection.send_config_set(list(lines), error_pattern=REFUSED))
+                answer = line.send_config_set(list(lines), error_pattern=REFUSED, exit_config_mode=not commits)
+                if commits:
+                    self._commit()
+                with suppress(NotImplementedError):
+                    line.save_config()
             except netmiko.ConfigInvalidException as error:
-                self._connection.exit_config_mode()
+                line.exit_config_mode()
                 said = re.search(r"at command: (.*), matched error: (.*)", str(error), re.DOTALL)
-                line, answer = said.groups() if said else ("; ".join(lines), str(error))
-                raise CommandRefused(self._device, line, answer) from error
+                typed, refusal = said.groups() if said else ("; ".join(lines), str(error))
+                raise CommandRefused(self._device, typed, refusal) from error
             except ValueError as error:
                 raise CommandRefused(self._device, "configure terminal", f"{error}; enable password?") from error
+        return str(answer)
+
+    def _commit(self) -> None:
+        try:
+            self._connection.commit()
+        except ValueError as error:
+            self._connection.exit_config_mode()
+            raise CommandRefused(self._device, "commit", str(error)) from error
+        self._connection.exit_config_mode()
 
     @property
     def alive(self) -> bool:

@@ -47,5 +47,8 @@ def test_the_octets_of_sessions_between_two_polls_are_counted() -> None:
     assert inside("events")["octets"] == {"10.0.0.7": 200 * 128, "fd00::7": 100 * 148, "10.0.0.8": 50 * 1000}
 
 
-def test_a_stream_that_could_not_be_followed_says_so() -> None:
-    assert "more sessions came than could be followed" in inside("overflow")["lost"]
+def test_a_stream_that_could_not_be_followed_says_so_and_goes_on() -> None:
+    found = inside("overflow")
+    assert "more sessions came than could be followed" in found["missed"]
+    assert 0 < found["heard"] < 1000
+    assert found["afterwards"] == {"10.0.0.9": 5}
