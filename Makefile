@@ -11,7 +11,7 @@ demo: $(STAMP)
 	@$(BIN)/switchguard lab demo
 
 test: $(STAMP)
-	@./.ci/system-packages --optional
+	@./.ci/system-packages --optional --tests
 	$(BIN)/python -m pytest tests -m "not lab"
 	$(BIN)/switchguard lab run $(BIN)/python -m pytest tests/lab -m lab --reruns 2
 

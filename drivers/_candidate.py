@@ -28,7 +28,8 @@ class Dialect:
     obstacle: Callable[[Slot, Config], str]
     """Why a slot must not be filled, because somebody else's lines are in the way; empty if it may."""
     diff: _diffs.Sort
-    quarantine: _quarantine.Wording
+    quarantine: _quarantine.Wording | None = None
+    """None: the platform has none."""
     closing: tuple[str, ...] = ()
     """What a candidate must finish with."""
 
@@ -38,7 +39,8 @@ def standing(dialect: Dialect, session: Session) -> Enforced:
 
 
 def _stands(dialect: Dialect, device: str, config: Config) -> Enforced:
-    return {**dialect.standing(device, config), **_quarantine.standing(dialect.quarantine, device, config)}
+    moved = _quarantine.standing(dialect.quarantine, device, config) if dialect.quarantine else {}
+    return {**dialect.standing(device, config), **moved}
 
 
 def read(dialect: Dialect, session: Session) -> Config:
@@ -47,11 +49,12 @@ def read(dialect: Dialect, session: Session) -> Config:
 
 def render(dialect: Dialect, changes: Sequence[Change]) -> tuple[str, ...]:
     """As if exactly `before` stood in every slot."""
-    ports = [change for change in changes if change.slot.kind == Quarantine.kind]
-    others = [change for change in changes if change.slot.kind != Quarantine.kind]
+    wording = dialect.quarantine
+    ports = [change for change in changes if change.slot.kind == Quarantine.kind] if wording else []
+    others = [change for change in changes if change not in ports]
     return (
         *_config_lines.commands(edit for change in others for edit in _edits_from_before(dialect, change)),
-        *(line for change in ports for line in _quarantine.rendered(dialect.quarantine, change)),
+        *(line for change in ports if wording for line in _quarantine.rendered(wording, change)),
     )
 
 
@@ -74,7 +77,7 @@ def due(dialect: Dialect, device: str, config: Config, changes: Sequence[Change]
 
 
 def _edits(dialect: Dialect, change: Change, config: Config) -> tuple[Edit, ...]:
-    if change.slot.kind == Quarantine.kind:
+    if dialect.quarantine and change.slot.kind == Quarantine.kind:
         return _quarantine.edits(dialect.quarantine, change, config)
     return _config_lines.edits(dialect.parts(change.slot, change.after), config)
 
@@ -92,7 +95,7 @@ def push(dialect: Dialect, session: Session, changes: Sequence[Change]) -> Diff:
 
 
 def load(dialect: Dialect, session: Session, wanted: Sequence[Sequence[Edit]], commit: bool) -> Diff:
-    """The device's diff, of which every group of edits must be a part. Without `commit`, the candidate is discarded."""
+    """The announced diff, of which every group of edits must be a part. Without `commit`, the candidate is discarded."""
     if not wanted:
         return Diff("", "computed")
     lines = _config_lines.commands(edit for edits in wanted for edit in edits)
@@ -101,4 +104,4 @@ def load(dialect: Dialect, session: Session, wanted: Sequence[Sequence[Edit]], c
         _diffs.check(session.device.name, diff, wanted, dialect.diff)
         if commit:
             candidate.commit()
-    return Diff(diff, "device")
+    return Diff(diff, "computed" if dialect.diff == "typed" else "device")

@@ -20,6 +20,7 @@ _CLASS = re.compile(r"class \S.*")
 _LEAF = re.compile(
     r"mac address-table static |police |service-policy |shape rate |mac access-group |channel-group "
     r"|(no )?switchport$|switchport default mode |switchport access vlan \d+$|switchport mode "
+    r"|ip nat translation max-entries "
     r"|\d+ (permit|deny|remark) |(counters|statistics) per-entry$"
 )
 _TOP_LEVEL = re.compile(r"(no )?(mac[ -]address-table |policy-map )")
@@ -99,14 +100,11 @@ class Part:
     owns: str
     """How every line begins that would stand in the same place."""
     wants: str | None
-    undo: Line
+    undo: Line | None = None
+    """None: the line that stands, with `no` before it."""
 
     def standing(self, config: Config) -> list[Line]:
         return [line for line in config if line.path == self.path and line.text.startswith(self.owns)]
-
-    def to_undo(self, config: Config) -> bool:
-        """Whether `undo` has something to take away: the line, or an empty section that was left over."""
-        return bool(self.standing(config)) or Line((), self.undo.text.removeprefix("no ")) in config
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,17 +118,22 @@ class Edit:
 
 def edits(parts: Sequence[Part], config: Config) -> tuple[Edit, ...]:
     """What is missing is typed in order; what must go is taken away in reverse order: detached first, then deleted."""
-    undone = [
-        Edit(part.undo, tuple(part.standing(config)))
-        for part in reversed(parts)
-        if part.wants is None and part.to_undo(config)
-    ]
+    undone = [edit for part in reversed(parts) if part.wants is None for edit in _undone(part, config)]
     done = [
         Edit(Line(part.path, part.wants), tuple(part.standing(config)), Line(part.path, part.wants))
         for part in parts
         if part.wants is not None and [line.text for line in part.standing(config)] != [part.wants]
     ]
     return (*undone, *done)
+
+
+def _undone(part: Part, config: Config) -> tuple[Edit, ...]:
+    """What takes away what stands: the line, or an empty section that was left over."""
+    stands = tuple(part.standing(config))
+    if part.undo is None:
+        return tuple(Edit(Line(line.path, f"no {line.text}"), (line,)) for line in stands)
+    left_over = Line((), part.undo.text.removeprefix("no ")) in config
+    return (Edit(part.undo, stands),) if stands or left_over else ()
 
 
 def commands(wanted: Iterable[Edit]) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """A Linux connection-tracking table as text -> usage per inside address, in bulk.
 
-Blocks of about 4 MB are read as columns (`_conntrack_columns`); rows of rarer protocols and with rarer decorations are
+Blocks of about 3 MB are read as columns (`_conntrack_columns`); rows of rarer protocols and with rarer decorations are
 read one by one (`_conntrack_rows`). Every line is a row, known noise, or counted and quoted. Two threads read blocks
 while a third adds them up: numpy lets go of the interpreter's lock while it computes.
 
@@ -13,8 +13,6 @@ from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from ipaddress import ip_network
-from itertools import chain
 
 import numpy as np
 
@@ -25,6 +23,7 @@ from ._conntrack_columns import Clock, Entries, Lines
 from ._conntrack_rows import DEFAULT_TIMEOUTS, NOISE, Row, idle_of, parse_row, timeouts_of
 from ._nat_columns import UNKNOWN, Batch, Flags, Inet, Tally
 from ._nat_destinations import busiest_first
+from ._sides import PRIVATE
 from ._text_columns import PADDING
 
 CAPTURE = Capture(
@@ -35,21 +34,13 @@ CAPTURE = Capture(
     ),
 )
 
-BLOCK = 4 << 20
+BLOCK = 3 << 20
 """Octets that are read at once: temporary columns then fit the caches, and calls are still rare."""
 LONGEST_LINE = 1 << 16
 """What follows in a longer line is left out; it is no row anyway."""
 SAMPLES = 3
 THREADS = 2
 _PAD = b" " * PADDING
-PRIVATE: tuple[Network, ...] = tuple(
-    ip_network(text)
-    for text in (
-        *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16"),
-        *("fc00::/7", "fe80::/10"),
-    )
-)
-"""RFC 1918, RFC 6598 (carriers' NAT), RFC 3927, RFC 4193, RFC 4291."""
 
 
 def read_conntrack(
@@ -194,7 +185,7 @@ class _Sums:
 
     def result(self, device: str, own: frozenset[Address]) -> NatTable:
         usages: list[NatUsage] = []
-        destinations = chain.from_iterable(tally.destinations.told(device) for tally in self._tallies.values())
+        destinations = [it for tally in self._tallies.values() for it in tally.take_destinations(device)]
         for tally in filter(len, self._tallies.values()):
             translates = tally.any("translated")
 

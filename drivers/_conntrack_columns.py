@@ -263,6 +263,8 @@ class _Columns:
         counts = self._lines.counts[self._rows] - known
         for extra in range(_MOST_AFTER_MARK):
             rows = np.flatnonzero(counts > max(extra, 1))
+            if not rows.size:
+                break
             at = self._lines.equals[self._first[rows] + known + extra]
             hit = self._text.ends_with(at, "lta-time")
             values, ends = self._text.numbers(at[hit] + 1)

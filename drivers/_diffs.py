@@ -1,9 +1,11 @@
 """Is the change that a device announces exactly ours? And the same change as text where no device is asked.
 
-Two sorts of announcement, both as NAPALM hands them on:
+Three sorts of announcement, all as NAPALM hands them on:
 
 * IOS, `show archive config incremental-diffs`: the commands that would run, `+` before each, `-` before those with
   `no`;
+* NX-OS, where NAPALM takes from the candidate what stands in the running configuration: what is left of our own
+  commands, without signs; it says nothing that the device has found out;
 * EOS, `show session-config named S diffs`: lines of the configuration that come (`+`) and go (`-`), others for
   orientation. After `@@` the sections of a line may not be shown; then its text alone is compared.
 """
@@ -15,7 +17,7 @@ from switchguard.errors import DeviceError, UnexpectedDiff
 
 from ._config_lines import Edit, Line, Path, path_after, place
 
-Sort = Literal["commands", "lines"]
+Sort = Literal["commands", "typed", "lines"]
 Signed = tuple[str, Line]
 
 _NO_DIFF = "incremental-diff failed"
@@ -28,7 +30,7 @@ def check(device: str, diff: str, wanted: Sequence[Sequence[Edit]], sort: Sort) 
     if _NO_DIFF in diff:
         raise UnexpectedDiff(device, diff.splitlines()[:1])
     ours = [expected(edits, sort) for edits in wanted]
-    told = [signed for signed in _read(diff) if signed[0] != " "]
+    told = [signed for signed in _read(_with_signs(diff) if sort == "typed" else diff) if signed[0] != " "]
     foreign = [sign + line.text for sign, line in told if not _is_ours(sign, line, [one for of in ours for one in of])]
     if foreign:
         raise UnexpectedDiff(device, foreign)
@@ -39,7 +41,7 @@ def check(device: str, diff: str, wanted: Sequence[Sequence[Edit]], sort: Sort) 
 
 
 def expected(edits: Iterable[Edit], sort: Sort) -> list[Signed]:
-    if sort == "commands":
+    if sort != "lines":
         return [("-" if edit.command.text.startswith("no ") else "+", edit.command) for edit in edits]
     return [signed for edit in edits for signed in [*(("-", line) for line in edit.minus), *_signed("+", edit.plus)]]
 
@@ -60,6 +62,10 @@ def computed(edits: Iterable[Edit]) -> str:
 
 def _signed(sign: str, line: Line | None) -> list[Signed]:
     return [(sign, line)] if line else []
+
+
+def _with_signs(diff: str) -> str:
+    return "\n".join(("-" if line.strip().startswith("no ") else "+") + line for line in diff.splitlines() if line)
 
 
 def _read(diff: str) -> Iterator[Signed]:

@@ -10,9 +10,9 @@ from dataclasses import replace
 from ipaddress import ip_address
 from typing import Protocol
 
-from switchguard.core.model import Address, NatUsage
+from switchguard.core.model import Address
 from switchguard.errors import CommandRefused
-from switchguard.ports import NatTable, Session, SpeaksNetlink
+from switchguard.ports import NatTable, Session, SpeaksNetlink, Tick
 
 from . import _netlink
 from ._conntrack import sum_entries
@@ -34,10 +34,11 @@ def table(session: LocalSession, own: Collection[Address], timeouts: Mapping[str
 
 def news(
     session: LocalSession, group: int, own: Collection[Address], timeouts: Mapping[str, int], tick_s: float
-) -> Iterator[tuple[NatUsage, ...]]:
+) -> Iterator[Tick]:
     """What one multicast group tells in each tick, summed per inside address."""
-    for block in session.netlink_news((group,), tick_s):
-        yield _sums(session, (block,), own, timeouts).usages if block else ()
+    for news in session.netlink_news((group,), tick_s):
+        rows = _sums(session, (news.octets,), own, timeouts).usages if news.octets else ()
+        yield Tick(rows, news.missed)
 
 
 def clear(session: LocalSession, address: Address) -> int | None:
@@ -76,6 +77,6 @@ def _sums(
     return sum_entries(entries, session.device.name, own=own)
 
 
-def begun(rows: Iterable[NatUsage]) -> tuple[NatUsage, ...]:
+def begun(tick: Tick) -> Tick:
     """Sessions at their first packet: nobody can have answered yet, which is no evidence, and all are active."""
-    return tuple(replace(row, unanswered_share=None, active_share=1.0) for row in rows)
+    return replace(tick, rows=tuple(replace(row, unanswered_share=None, active_share=1.0) for row in tick.rows))

@@ -1,13 +1,15 @@
-"""What a Linux gateway enforces, and how it gets there: our nftables table for everything, tc for limits where it can.
+"""What a Linux gateway enforces, and how it gets there: netfilter for everything, tc for limits where it can.
 
 A limit is shaped (`_tc_shaping`) where the site names the LAN interfaces and nothing of somebody else's is in the way,
-else policed by the table (`_nft_table`); both read back alike. Which of the two, and why not the better one, is told in
+else policed by netfilter, which is a table of nftables (`_nft_table`) or chains of iptables (`_iptables_chains`); both
+read back alike. Which of the two, and why not the better one, is told in
 the diff. A kernel without ifb, HTB, u32 or mirred shows only when it is asked to shape: what it took of the commands is
 taken back, and the limit is policed.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from switchguard.core.changes import Change, Diff, Enforced, Slot
 from switchguard.core.model import Address
@@ -15,18 +17,29 @@ from switchguard.core.penalties import Penalty, RateLimit
 from switchguard.errors import CommandRefused
 from switchguard.ports import Session
 
-from . import _nft_table, _tc_shaping
-from ._lines import json_of
+from . import _tc_shaping
 from ._tc_shaping import Shaping
 
-LIST = f"nft -j list table {_nft_table.TABLE}"
-CHECK, APPLY = "nft -c -f -", "nft -f -"
+
+class Netfilter(Protocol):
+    """A module that keeps penalties in netfilter."""
+
+    def listed(self, session: Session) -> Mapping[Slot, Penalty]:
+        """What it enforces; nothing where there is nothing of ours yet."""
+
+    def check(self, session: Session, changes: Sequence[Change]) -> None:
+        """Whether the gateway would take these changes; nothing is changed."""
+
+    def apply(self, session: Session, changes: Sequence[Change]) -> None: ...
+
+    def element(self, slot: Slot, penalty: Penalty) -> str:
+        """For people: where it sits. DeviceError for what cannot be expressed."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Standing:
     listed: Mapping[Slot, Penalty]
-    """By nftables."""
+    """By netfilter."""
     shaping: Shaping
 
     def everything(self, device: str) -> Enforced:
@@ -44,24 +57,23 @@ class _Due:
     remarks: tuple[str, ...] = ()
 
 
-def enforced(session: Session) -> Enforced:
-    """Our own table's contents and our own classes; nothing if there are none."""
-    return _standing(session).everything(session.device.name)
+def enforced(netfilter: Netfilter, session: Session) -> Enforced:
+    """What is ours in netfilter, and our own classes; nothing if there are none."""
+    return _standing(netfilter, session).everything(session.device.name)
 
 
-def preview(session: Session, changes: Sequence[Change]) -> Diff:
-    """Computed from what stands; `nft -c` has checked that the kernel would take the script."""
-    stands = _standing(session, hooks=_limits(changes))
+def preview(netfilter: Netfilter, session: Session, changes: Sequence[Change]) -> Diff:
+    """Computed from what stands, and checked on the gateway as far as that goes."""
+    stands = _standing_for(netfilter, session, changes)
     due = _due(session.device.name, stands, changes, stands.shaping.obstacle)
     if due.table:
-        session.feed(CHECK, _text(due.table))
-    return _diff(due, stands.shaping)
+        netfilter.check(session, due.table)
+    return _diff(netfilter, due, stands.shaping)
 
 
-def push(session: Session, changes: Sequence[Change]) -> Diff:
-    """The table in one transaction, all of it or nothing; before it the classes, and what is policed instead of them
-    if they cannot be."""
-    stands = _standing(session, hooks=_limits(changes))
+def push(netfilter: Netfilter, session: Session, changes: Sequence[Change]) -> Diff:
+    """First the classes, then everything else, and what is policed instead of them if they cannot be."""
+    stands = _standing_for(netfilter, session, changes)
     due = _due(session.device.name, stands, changes, stands.shaping.obstacle)
     if due.going or due.coming:
         try:
@@ -70,29 +82,23 @@ def push(session: Session, changes: Sequence[Change]) -> Diff:
             if not due.coming:
                 raise
             _tc_shaping.work(_tc_shaping.read(session), tuple(due.coming), {}).do(session)
-            stands = _standing(session)
+            stands = _standing(netfilter, session)
             due = _due(session.device.name, stands, changes, f"the kernel refused: {error.answer.strip()}")
     if due.table:
-        session.feed(APPLY, _text(due.table))
-    return _diff(due, stands.shaping)
+        netfilter.apply(session, due.table)
+    return _diff(netfilter, due, stands.shaping)
 
 
-def _limits(changes: Sequence[Change]) -> bool:
-    return any(isinstance(change.after, RateLimit) for change in changes)
+def _standing_for(netfilter: Netfilter, session: Session, changes: Sequence[Change]) -> _Standing:
+    """What these changes depend on: without a limit among them tc need not be asked, which is time until a block."""
+    if any(change.slot.kind == RateLimit.kind for change in changes):
+        hooks = any(isinstance(change.after, RateLimit) for change in changes)
+        return _standing(netfilter, session, hooks)
+    return _Standing(netfilter.listed(session), Shaping(session.device.lan_interfaces))
 
 
-def _standing(session: Session, hooks: bool = False) -> _Standing:
-    return _Standing(_listed(session), _tc_shaping.read(session, hooks))
-
-
-def _listed(session: Session) -> Mapping[Slot, Penalty]:
-    try:
-        listing = session.ask(LIST)
-    except CommandRefused as error:
-        if "No such file or directory" in error.answer:
-            return {}
-        raise
-    return _nft_table.standing(session.device.name, json_of(session, listing))
+def _standing(netfilter: Netfilter, session: Session, hooks: bool = False) -> _Standing:
+    return _Standing(netfilter.listed(session), _tc_shaping.read(session, hooks))
 
 
 # --- what is due -----------------------------------------------------------------------------------------------------
@@ -145,15 +151,11 @@ def _slot(device: str, address: Address) -> Slot:
 # --- for people ------------------------------------------------------------------------------------------------------
 
 
-def _text(changes: Sequence[Change]) -> str:
-    return "".join(f"{line}\n" for line in _nft_table.script(changes))
-
-
-def _diff(due: _Due, before: Shaping) -> Diff:
+def _diff(netfilter: Netfilter, due: _Due, before: Shaping) -> Diff:
     """Elements and classes that go and come; what they need around them is the same on every gateway."""
     shaped = before.limits()
     lines = [
-        *(line for change in due.table for line in _signed(change)),
+        *(line for change in due.table for line in _signed(netfilter, change)),
         *(f"- tc {_class(address, shaped[address])}" for address in due.going),
     ]
     for address, limit in (due.coming or {}).items():
@@ -167,8 +169,7 @@ def _class(address: Address, limit: RateLimit) -> str:
     return f"{_tc_shaping.DOWN}, {_tc_shaping.UP} htb ceil {limit.bits_per_second}bit{box} {{ {address} }}"
 
 
-def _signed(change: Change) -> Iterator[str]:
+def _signed(netfilter: Netfilter, change: Change) -> Iterator[str]:
     for sign, penalty in (("-", change.before), ("+", change.after)):
         if penalty is not None:
-            place = _nft_table.place_of(change.slot, penalty)
-            yield f"{sign} {_nft_table.TABLE} {place.set_name} {{ {place.element} }}"
+            yield f"{sign} {netfilter.element(change.slot, penalty)}"

@@ -12,7 +12,7 @@ the hash of every sketch, whichever reader made it (`_nat_tally.hash_of` is the 
 of several gateways can be united.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 from ipaddress import IPv4Address, IPv6Address
 from itertools import pairwise
@@ -21,9 +21,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from switchguard.core.model import Address, NatUsage
+from switchguard.core.model import Address, Destination, NatUsage
 
 from ._nat_destinations import Destinations
+from ._sorted_columns import added_up, united
 
 Unsigned = NDArray[np.uint64]
 Signed = NDArray[np.int64]
@@ -37,6 +38,8 @@ UNKNOWN = -1
 _RECENT_BITS = 14
 _FOLD_AT = 1 << 21
 """Pairs that may wait before equal ones are counted together: 16 MB."""
+_SKETCHED_AT_ONCE = 1 << 16
+"""Pairs whose hashes are looked at together: they then fit the caches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +135,11 @@ class Register:
         return numbers
 
     def _looked_up(self, inet: Inet) -> Signed:
-        keys, first, inverse = np.unique(inet.keys(), return_index=True, return_inverse=True)
+        keys = inet.keys()
+        order = np.argsort(keys)
+        keys = keys[order]
+        starts = np.concatenate([[True], keys[1:] != keys[:-1]])
+        keys, one_of_each = keys[starts], order[starts]
         slots = np.searchsorted(self._keys, keys)
         known = self._keys.take(slots, mode="clip") == keys if self._keys.size else np.zeros(keys.size, bool)
         assigned = np.empty(keys.size, np.int64)
@@ -140,11 +147,11 @@ class Register:
         new = np.flatnonzero(~known)
         if new.size:
             assigned[new] = np.arange(self.size, self.size + new.size)
-            self._keys = np.insert(self._keys, slots[new], keys[new])
-            self._numbers = np.insert(self._numbers, slots[new], assigned[new])
-            self._parts.append(inet.at(first[new]))
+            self._keys, (self._numbers,) = united(self._keys, [self._numbers], keys[new], [assigned[new]])
+            self._parts.append(inet.at(one_of_each[new]))
             self.size += new.size
-        numbered: Signed = assigned[inverse]
+        numbered = np.empty(order.size, np.int64)
+        numbered[order] = assigned[np.cumsum(starts) - 1]
         return numbered
 
     def inet(self) -> Inet:
@@ -169,23 +176,19 @@ class Counts:
             self._fold()
 
     def _fold(self) -> None:
-        keys, counts = np.unique(np.concatenate([self._keys[:0], *self._waiting]), return_counts=True)
+        keys, counts, _ = added_up(np.concatenate(self._waiting), [])
         self._waiting, self._size = [], 0
-        if not self._keys.size:
-            self._keys, self._counts = keys, counts
-            return
-        together = np.concatenate([self._keys, keys])
-        order = np.argsort(together, kind="stable")
-        together, all_counts = together[order], np.concatenate([self._counts, counts])[order]
-        starts = np.flatnonzero(np.concatenate([[True], together[1:] != together[:-1]]))
-        self._keys, self._counts = together[starts], np.add.reduceat(all_counts, starts)
+        self._keys, (self._counts,) = united(self._keys, [self._counts], keys, [counts])
 
     def by_client(self, clients: int) -> tuple[Signed, Unsigned, Signed]:
-        """Where each client's part begins (one more at the end), the numbers in ascending order, their counts."""
+        """Where each client's part begins (one more at the end), the numbers in ascending order, their counts. Once:
+        nothing is kept."""
         if self._waiting:
             self._fold()
-        begins = np.searchsorted(self._keys, np.arange(clients + 1, dtype=np.uint64) << np.uint64(32))
-        return begins, self._keys & np.uint64(0xFFFFFFFF), self._counts
+        keys, counts = self._keys, self._counts
+        self._keys, self._counts = np.zeros(0, np.uint64), np.zeros(0, np.int64)
+        begins = np.searchsorted(keys, np.arange(clients + 1, dtype=np.uint64) << np.uint64(32))
+        return begins, keys & np.uint64(0xFFFFFFFF), counts
 
 
 @dataclass
@@ -254,13 +257,20 @@ class Tally:
     def any(self, name: str) -> bool:
         return bool(self.sums.get(name, np.zeros(1)).any())
 
+    def take_destinations(self, device: str) -> tuple[Destination, ...]:
+        """Once: then they are forgotten, for what comes next needs the memory."""
+        told = self.destinations.told(device)
+        self.destinations = Destinations()
+        return told
+
     def usages(self, device: str, left_out: Callable[[Address, bool], bool]) -> tuple[list[NatUsage], int]:
         """Summaries of all clients but those `left_out(address, ever translated)`, and the sessions of the latter."""
         columns = self._columns()
+        in_order = [columns[field_.name] for field_ in fields(NatUsage)[2:]]
         translated = (self.sums["translated"] > 0).tolist()
         kept, others = [], 0
-        for address, was, *values in zip(self.clients.inet().addresses(), translated, *columns.values(), strict=True):
-            usage = NatUsage(device, address, **dict(zip(columns, values, strict=True)))
+        for address, was, *values in zip(self.clients.inet().addresses(), translated, *in_order, strict=True):
+            usage = NatUsage(device, address, *values)
             if left_out(address, was):
                 others += usage.sessions
             else:
@@ -307,18 +317,13 @@ class Tally:
 
         Only hashes that can be among the smallest are sorted: of n random ones, those below 4 * k / n."""
         begins, numbers, _ = self.pairs.by_client(self.clients.size)
-        sizes = np.diff(begins)
-        hashes = mix(numbers if self.remotes is None else self.remotes.inet().keys()[numbers.astype(np.int64)])
-        client = np.repeat(np.arange(self.clients.size), sizes)
-        limit = np.minimum(4.0 * SKETCH_SIZE / np.maximum(sizes, 1), 1.0) * 2.0**64
-        near = np.flatnonzero(hashes < np.repeat(np.minimum(limit, 2.0**64 - 2048).astype(np.uint64), sizes))
-        if (np.bincount(client[near], minlength=self.clients.size) < np.minimum(sizes, SKETCH_SIZE)).any():
-            near = np.arange(hashes.size)
-        order = near[np.lexsort((hashes[near], client[near]))]
-        edges = np.searchsorted(client[order], np.arange(self.clients.size + 1))
-        smallest = hashes[order]
-        sketches = [tuple(smallest[a : min(a + SKETCH_SIZE, b)].tolist()) for a, b in pairwise(edges.tolist())]
-        return sizes.tolist(), sketches
+        remotes = None if self.remotes is None else self.remotes.inet().keys()
+        sketches: list[tuple[int, ...]] = []
+        for some in _slices(begins, _SKETCHED_AT_ONCE):
+            own = numbers[some[0] : some[-1]]
+            hashes = mix(own if remotes is None else remotes[own.astype(np.int64)])
+            sketches += _sketches(hashes, np.diff(some))
+        return np.diff(begins).tolist(), sketches
 
     def _port_sets(self) -> tuple[list[int], list[int | None], list[int]]:
         """Distinct remote ports, the most frequent one (the lowest of several), and how often it occurs."""
@@ -342,3 +347,28 @@ class Tally:
         at = np.searchsorted(upto, np.stack([lower, upper]), side="right").clip(0, idle.size - 1)
         middle = idle[at].sum(axis=0) / 2
         return [value if some else None for value, some in zip(middle.tolist(), rows.tolist(), strict=True)]
+
+
+def _slices(begins: Signed, most: int) -> Iterator[Signed]:
+    """The same beginnings, in parts of about so many rows."""
+    wanted = np.arange(0, int(begins[-1]), most)
+    edges = np.unique(np.append(np.searchsorted(begins[:-1], wanted), len(begins) - 1))
+    for first, last in pairwise(edges.tolist()):
+        yield begins[first : last + 1]
+
+
+def _sketches(hashes: Unsigned, sizes: Signed) -> list[tuple[int, ...]]:
+    """The smallest hashes of several sets that follow each other.
+
+    Only those that can be among the smallest are sorted: of n random ones, those below 4 * k / n."""
+    owner = np.repeat(np.arange(sizes.size), sizes)
+    limit = np.minimum(4.0 * SKETCH_SIZE / np.maximum(sizes, 1), 1.0) * 2.0**64
+    near = np.flatnonzero(hashes < np.repeat(np.minimum(limit, 2.0**64 - 2048).astype(np.uint64), sizes))
+    if (np.bincount(owner[near], minlength=sizes.size) < np.minimum(sizes, SKETCH_SIZE)).any():
+        near = np.arange(hashes.size)
+    near = near[np.argsort(hashes[near])]
+    small = np.uint16 if sizes.size < 1 << 16 else np.int64  # which numpy sorts without comparing
+    near = near[np.argsort(owner[near].astype(small), kind="stable")]
+    edges = np.searchsorted(owner[near], np.arange(sizes.size + 1))
+    smallest = hashes[near]
+    return [tuple(smallest[a : min(a + SKETCH_SIZE, b)].tolist()) for a, b in pairwise(edges.tolist())]

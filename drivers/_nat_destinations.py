@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from switchguard.core.model import Destination
 
+from ._sorted_columns import added_up, united
+
 if TYPE_CHECKING:
     from ._nat_columns import Batch
 
@@ -49,17 +51,12 @@ class Destinations:
             self._fold()
 
     def _fold(self) -> None:
-        keys = np.concatenate([self._keys, *(keys for keys, _ in self._waiting)])
-        octets = np.concatenate([self._octets, *(octets for _, octets in self._waiting)])
-        sessions = np.ones(len(keys), np.int64)
-        sessions[: len(self._sessions)] = self._sessions
-        order = np.argsort(keys)
-        keys = keys[order]
-        starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
-        self._keys = keys[starts]
-        self._sessions = np.add.reduceat(sessions[order], starts)
-        self._octets = np.add.reduceat(octets[order], starts)
+        keys, octets = (np.concatenate(columns) for columns in zip(*self._waiting, strict=True))
         self._waiting, self._size = [], 0
+        keys, sessions, (octets,) = added_up(keys, [octets])
+        self._keys, (self._sessions, self._octets) = united(
+            self._keys, [self._sessions, self._octets], keys, [sessions, octets]
+        )
 
     def told(self, device: str) -> tuple[Destination, ...]:
         """By sessions, most first."""

@@ -30,9 +30,14 @@ from typing import Any
 from switchguard.core.changes import Change, Slot
 from switchguard.core.model import Mac, Station
 from switchguard.core.penalties import Block, Penalty, RateLimit, RestrictPorts, SessionCap
-from switchguard.errors import DeviceError, UnexpectedOutput
+from switchguard.errors import CommandRefused, DeviceError, UnexpectedOutput
+from switchguard.ports import Session
+
+from ._lines import json_of
 
 TABLE = "inet switchguard"
+LIST = f"nft -j list table {TABLE}"
+CHECK, APPLY = "nft -c -f -", "nft -f -"
 _SET = re.compile(
     r"block_(?P<mac>mac)"
     r"|(?:block|(?P<kind>cap|limit|ports)_(?P<value>\d+)(?:_of_(?P<box>\d+))?)_(?:ip[46]|net[46]_(?P<length>\d+))"
@@ -84,6 +89,39 @@ def _members_of(slot: Slot) -> tuple[str, str] | None:
             return f"net{network.version}_{network.prefixlen}", str(network.network_address)
         case _:
             return None
+
+
+# --- on a gateway ----------------------------------------------------------------------------------------------------
+
+
+def listed(session: Session) -> Mapping[Slot, Penalty]:
+    """Our own table's contents; nothing if there is none."""
+    try:
+        listing = session.ask(LIST)
+    except CommandRefused as error:
+        if "No such file or directory" in error.answer:
+            return {}
+        raise
+    return standing(session.device.name, json_of(session, listing))
+
+
+def check(session: Session, changes: Sequence[Change]) -> None:
+    """CommandRefused if the kernel would not take the script."""
+    session.feed(CHECK, _text(changes))
+
+
+def apply(session: Session, changes: Sequence[Change]) -> None:
+    """One transaction: all of it or nothing."""
+    session.feed(APPLY, _text(changes))
+
+
+def element(slot: Slot, penalty: Penalty) -> str:
+    place = place_of(slot, penalty)
+    return f"{TABLE} {place.set_name} {{ {place.element} }}"
+
+
+def _text(changes: Sequence[Change]) -> str:
+    return "".join(f"{line}\n" for line in script(changes))
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------

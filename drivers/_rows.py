@@ -35,3 +35,32 @@ def rows(
         raise UnexpectedOutput(
             device, text.strip()[-80:], "a table without a row" if seen else "no heading of a table in"
         )
+
+
+def counted(
+    device: str,
+    text: str,
+    row: re.Pattern[str],
+    total: re.Pattern[str],
+    heading: re.Pattern[str],
+    noise: re.Pattern[str] = RULE,
+) -> tuple[re.Match[str], ...]:
+    """The same of a table that says how many rows it has, and may therefore be empty.
+
+    The first group of `total` is the number; a table in parts has several, of which the sum counts.
+    """
+    found: list[re.Match[str]] = []
+    seen, said = False, None
+    for raw in text.splitlines():
+        line = raw.rstrip()
+        if seen and (one := row.fullmatch(line)):
+            found.append(one)
+        elif number := total.fullmatch(line):
+            said = (said or 0) + int(number[1])
+        elif heading.fullmatch(line):
+            seen = True
+        elif line and not noise.fullmatch(line):
+            raise UnexpectedOutput(device, raw)
+    if said != len(found):
+        raise UnexpectedOutput(device, text.strip()[-80:], f"{len(found)} rows of {said} in a table")
+    return tuple(found)

@@ -1,9 +1,9 @@
 """SNMP columns with the types that their MIB promises; an agent that breaks the promise is quoted in an error."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import NoReturn, TypeVar
+from typing import NoReturn, Protocol, TypeVar
 
-from switchguard.core.model import Mac
+from switchguard.core.model import Device, Mac
 from switchguard.errors import UnexpectedOutput
 from switchguard.ports import Oid, Session, SnmpValue
 
@@ -16,11 +16,21 @@ IF_NAME = "1.3.6.1.2.1.31.1.1.1.1"
 IF_ALIAS = "1.3.6.1.2.1.31.1.1.1.18"
 DOT1D_BASE_PORT_IF_INDEX = "1.3.6.1.2.1.17.1.4.1.2"
 
+
+class Walks(Protocol):
+    """What of a session reads tables."""
+
+    @property
+    def device(self) -> Device: ...
+
+    def walk(self, column: Oid) -> Mapping[Index, SnmpValue]: ...
+
+
 _OTHER_LINK_LAYERS = {4, 8, 16, 20}
 """Octets in a link-layer address that is no EUI-48: IPv4 tunnel, EUI-64, IPv6 tunnel, InfiniBand."""
 
 
-def numbers_of(session: Session, column: Oid) -> dict[Index, int]:
+def numbers_of(session: Walks, column: Oid) -> dict[Index, int]:
     """A column of INTEGER, counters, gauges or TimeTicks."""
     return {
         index: value if isinstance(value, int) else _refuse(session, column, index, value)
@@ -28,7 +38,7 @@ def numbers_of(session: Session, column: Oid) -> dict[Index, int]:
     }
 
 
-def octets_of(session: Session, column: Oid) -> dict[Index, bytes]:
+def octets_of(session: Walks, column: Oid) -> dict[Index, bytes]:
     """A column of OCTET STRING."""
     return {
         index: value if isinstance(value, bytes) else _refuse(session, column, index, value)
@@ -43,13 +53,13 @@ def by_port(session: Session, column: Oid, read: Callable[[Session, Oid], dict[I
     return rows
 
 
-def require_length(session: Session, column: Oid, indexes: Iterable[Index], length: int) -> None:
+def require_length(session: Walks, column: Oid, indexes: Iterable[Index], length: int) -> None:
     for index in indexes:
         if len(index) != length:
             raise bad_row(session, column, index)
 
 
-def mac_of(session: Session, column: Oid, index: Index, octets: bytes) -> Mac | None:
+def mac_of(session: Walks, column: Oid, index: Index, octets: bytes) -> Mac | None:
     """None where there is no address, or one of another link layer (a tunnel, InfiniBand)."""
     if len(octets) == 6:
         return Mac.from_octets(octets)
@@ -81,16 +91,16 @@ def no_table(session: Session, oid: Oid, what: str) -> UnexpectedOutput:
     return UnexpectedOutput(session.device.name, oid, f"the agent has no {what}")
 
 
-def bad_row(session: Session, column: Oid, index: Index) -> UnexpectedOutput:
+def bad_row(session: Walks, column: Oid, index: Index) -> UnexpectedOutput:
     return UnexpectedOutput(session.device.name, _dotted(column, index), "an SNMP row with an index of another shape")
 
 
-def bad_value(session: Session, column: Oid, index: Index, value: SnmpValue) -> UnexpectedOutput:
+def bad_value(session: Walks, column: Oid, index: Index, value: SnmpValue) -> UnexpectedOutput:
     row = f"{_dotted(column, index)} = {value!r}"
     return UnexpectedOutput(session.device.name, row, "an SNMP value that its MIB does not allow")
 
 
-def _refuse(session: Session, column: Oid, index: Index, value: SnmpValue) -> NoReturn:
+def _refuse(session: Walks, column: Oid, index: Index, value: SnmpValue) -> NoReturn:
     raise bad_value(session, column, index, value)
 
 

@@ -33,6 +33,7 @@ from ._snmp import (
     IF_NAME,
     IF_PHYS_ADDRESS,
     Index,
+    Walks,
     bad_row,
     bad_value,
     by_port,
@@ -200,14 +201,16 @@ def _net_to_media(session: Session) -> dict[tuple[int, Address], Mac | None]:
 # --- forwarding tables -----------------------------------------------------------------------------------------------
 
 
-def fdb(session: Session) -> tuple[FdbEntry, ...]:
-    """Learned and static stations of Q-BRIDGE and BRIDGE-MIB together; `self` and `invalid` rows are left out."""
+def fdb(session: Session, otherwise: Mapping[int, int | None] | None = None) -> tuple[FdbEntry, ...]:
+    """Learned and static stations of Q-BRIDGE and BRIDGE-MIB together; `self` and `invalid` rows are left out.
+
+    `otherwise`: the VLANs of filtering databases as a vendor's own table has them, for an agent that does not say."""
     base_ports = numbers_of(session, DOT1D_BASE_PORT_IF_INDEX)
     require_length(session, DOT1D_BASE_PORT_IF_INDEX, base_ports, 1)
-    with_vlan, without = _fdb_rows(session, DOT1Q_TP_FDB, 1), _fdb_rows(session, DOT1D_TP_FDB, 0)
+    with_vlan, without = bridge_rows(session, DOT1Q_TP_FDB, 1), bridge_rows(session, DOT1D_TP_FDB, 0)
     if not base_ports and not with_vlan and not without:
         raise no_table(session, "1.3.6.1.2.1.17", "bridge tables")
-    vlans = _vlan_of_fdb(session)
+    vlans = _vlan_of_fdb(session) or otherwise
     names = names_of(session)
     ports = {port: named(names, index) for (port,), index in base_ports.items()} or names
     entries = [
@@ -224,7 +227,7 @@ def fdb(session: Session) -> tuple[FdbEntry, ...]:
     return tuple(entries)
 
 
-def _fdb_rows(session: Session, table: Oid, keys: int) -> list[tuple[Index, Mac, int, bool]]:
+def bridge_rows(session: Walks, table: Oid, keys: int) -> list[tuple[Index, Mac, int, bool]]:
     """(what precedes the MAC in the index, MAC, bridge port, static) of each row that forwards to a port."""
     ports, statuses = numbers_of(session, f"{table}.2"), numbers_of(session, f"{table}.3")
     rows = []

@@ -138,6 +138,15 @@ def _is_told_exactly(bits_per_second: int) -> bool:
 
 def read(session: Session, hooks: bool = False) -> Shaping:
     """What stands, and what is in the way. `hooks`: look for other people's filters too, before something is added."""
+    try:
+        return _read(session, hooks)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UnexpectedOutput(
+            session.device.name, str(error), "an answer of tc that lacks, or has too much of"
+        ) from None
+
+
+def _read(session: Session, hooks: bool) -> Shaping:
     lan = session.device.lan_interfaces
     try:
         qdiscs = rows_of(session, session.ask(QDISCS))

@@ -119,10 +119,12 @@ class Text:
 
     def same(self, one: Positions, other: Positions, lengths: Positions) -> Flags:
         """Whether the texts of these lengths, and the characters after them, are equal."""
-        equal = np.ones(len(one), bool)
-        for offset in range(0, int(lengths.max(initial=0)) + 1, 8):
-            count = np.clip(lengths + 1 - offset, 0, 8)
-            equal &= (self._words[one + offset] ^ self._words[other + offset]) & _KEEP[count] == 0
+        equal: Flags = (self._words[one] ^ self._words[other]) & _KEEP[np.clip(lengths + 1, 0, 8)] == 0
+        for offset in range(8, int(lengths.max(initial=0)) + 1, 8):
+            undecided = np.flatnonzero(equal & (lengths >= offset))
+            at, also_at = one[undecided] + offset, other[undecided] + offset
+            count = np.minimum(lengths[undecided] + 1 - offset, 8)
+            equal[undecided] = (self._words[at] ^ self._words[also_at]) & _KEEP[count] == 0
         return equal
 
 

@@ -251,7 +251,7 @@ def _json(device: str, text: str) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        line = text.splitlines()[error.lineno - 1] if text.strip() else ""
+        line = next(iter(text.splitlines()[error.lineno - 1 :]), "")
         raise UnexpectedOutput(device, line, f"no JSON ({error.msg})") from None
 
 

@@ -3,14 +3,17 @@
 Reads
 * SNMP where the site configures it (`_snmp_tables`): neighbours, interfaces, counters, LLDP and CDP, forwarding
   table.
-* `show mac address-table`: a Catalyst answers BRIDGE-MIB per VLAN (community@vlan, context vlan-N), and to a plain
-  community for VLAN 1 only. So when the forwarding table over SNMP is empty or does not tell VLANs and the command
-  line is configured, the command is believed instead. Three layouts (Catalyst 2960-9000; 6500; 4500); rows that lead
-  to the CPU, the router or nowhere (`Drop`) are no places where a station could be and are left out.
+* the forwarding table: a Catalyst answers BRIDGE-MIB per VLAN, and to a plain community for VLAN 1 only. So when that
+  is empty or does not tell VLANs, `show mac address-table` is believed instead where the command line is configured,
+  and else every VLAN is asked for its own (`_vlan_bridges`). The command has three layouts (Catalyst 2960-9000; 6500;
+  4500); rows that lead to the CPU, the router or nowhere (`Drop`) are no places where a station could be and are left
+  out.
 * `show ip arp`: the global table, without the switch's own and static rows (age `-`). VRFs and IPv6 are read over
   SNMP only.
+* `show ip dhcp snooping binding`: leases that the switch overheard, where the site asks for them.
 * `show clock`, `show ip nat translations verbose`, `show ip nat statistics`: see `_cisco_nat`.
-* `show running-config | include ...`: static drops, our policies, what is attached where; see `_config_lines`.
+* the size of the table over SNMP where it is configured and one of three MIBs counts (`_cisco_nat_snmp`).
+* `show running-config | include ...`: static drops, our policies, what is attached where, caps; see `_config_lines`.
 
 Writes, through NAPALM's merge candidate
 * block: `mac address-table static M vlan V drop`, taken back without the word drop (Catalyst 3560, 2960 and IE
@@ -20,6 +23,8 @@ Writes, through NAPALM's merge candidate
   Burst is 1.5 seconds' worth, at least 8,000 and at most 1,000,000 octets, which is what a Catalyst 3750 takes.
   `police cir` is the form of routers and IOS-XE; 2960, 3560 and 3750 know only the `catalyst` form. A plug-in for
   those is two lines: `class Catalyst(CiscoIOS): police = "catalyst"`. Both are read.
+* cap, on routers that translate: `ip nat translation max-entries host A N`; see `_cisco_caps`. The client's sessions
+  are forgotten one by one (`_cisco_clear`).
 * quarantine: `switchport access vlan N` on a port that is said to be an access port, with an empty policy-map that
   keeps the VLAN it came from; see `_quarantine`.
 
@@ -31,17 +36,30 @@ Sources: Cisco command references as named; NAPALM 5 (ios.py); recordings of gen
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from ipaddress import IPv4Address
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypeGuard
 
 from switchguard.core.changes import Change, Diff, Enforced, Facts, Slot
-from switchguard.core.model import FdbEntry, Mac, NatSize, NatUsage, Neighbor, Network, Station
-from switchguard.core.penalties import Block, Penalty, Quarantine, RateLimit
+from switchguard.core.model import Address, FdbEntry, Lease, Mac, NatSize, NatUsage, Neighbor, Network, Station
+from switchguard.core.penalties import Block, Penalty, Quarantine, RateLimit, SessionCap
 from switchguard.errors import DeviceError, UnexpectedOutput
-from switchguard.ports import Capture, NatTable, Session
+from switchguard.ports import Capture, NatTable, Session, WalksVlans
 
-from . import _candidate, _cisco_nat, _port_limit, _port_names, _quarantine, _static_drop
+from . import (
+    _candidate,
+    _cisco_caps,
+    _cisco_clear,
+    _cisco_nat,
+    _cisco_nat_snmp,
+    _port_limit,
+    _port_names,
+    _quarantine,
+    _static_drop,
+    _vlan_bridges,
+)
 from ._candidate import Dialect
+from ._cisco_nat_snmp import CNE_ADDR_TRANSLATION_NUM_ACTIVE
 from ._config_lines import Config, Part
 from ._port_limit import Wording
 from ._snmp_tables import SnmpTables
@@ -50,7 +68,7 @@ from ._static_drop import TableRow
 SHOW_CONFIG = (
     "show running-config | include "
     "^mac address-table static|^policy-map|^ +class|^ +police|^interface|^ service-policy"
-    "|^ switchport access vlan|^ switchport mode|^ no switchport$|^ channel-group|^end"
+    "|^ switchport access vlan|^ switchport mode|^ no switchport$|^ channel-group|^ip nat translation max-entries|^end"
 )
 SHOW_MAC_TABLE = "show mac address-table"
 _POLICY = Wording("policy-map ", "service-policy input ")
@@ -66,7 +84,12 @@ class CiscoIOS(SnmpTables):
     platform = "cisco_ios"
     police: ClassVar[Literal["cir", "catalyst"]] = "cir"
     facts = Facts(
-        penalties={Block.kind: ("mac_vlan",), RateLimit.kind: ("port",), Quarantine.kind: ("port",)},
+        penalties={
+            Block.kind: ("mac_vlan",),
+            SessionCap.kind: ("address",),
+            RateLimit.kind: ("port",),
+            Quarantine.kind: ("port",),
+        },
         directions="both",
         ownership="ledger",
         diff="device",
@@ -79,7 +102,10 @@ class CiscoIOS(SnmpTables):
             "an empty policy-map that is attached to nothing stays in the configuration",
             "a quarantine VLAN that does not exist is created, with a line that our check of the diff refuses",
             "show archive config incremental-diffs lists lines as they were typed",
+            "every operational Ethernet VLAN answers with its own bridge tables, also one without ports",
             "In_bytes of IOS-XE translations are the client's outgoing octets",
+            "a cap on translations that is typed again replaces the one before",
+            "the modules of a router that counts its translations over SNMP each count their own",
         ),
     )
 
@@ -88,14 +114,18 @@ class CiscoIOS(SnmpTables):
     # --- reading -----------------------------------------------------------------------------------------------------
 
     def fdb(self, session: Session) -> tuple[FdbEntry, ...]:
-        """From the command line where SNMP has nothing, or nothing but VLAN 1; see above."""
-        if not (session.speaks("cli") and session.speaks("snmp")):
-            return super().fdb(session)
+        """From the command line or VLAN by VLAN where SNMP has nothing, or nothing but VLAN 1; see above."""
+        if not session.speaks("snmp"):
+            return self.cli_fdb(session)
         try:
             rows = super().fdb(session)
         except UnexpectedOutput:
             rows = ()
-        return rows if rows and all(row.vlan is not None for row in rows) else self.cli_fdb(session)
+        if rows and all(row.vlan is not None for row in rows):
+            return rows
+        if session.speaks("cli"):
+            return self.cli_fdb(session)
+        return _vlan_bridges.fdb(session) if _has_vlans(session) else super().fdb(session)
 
     def cli_fdb(self, session: Session) -> tuple[FdbEntry, ...]:
         device = session.device.name
@@ -108,6 +138,9 @@ class CiscoIOS(SnmpTables):
     def cli_arp(self, session: Session) -> tuple[Neighbor, ...]:
         return tuple(_arp(session.device.name, session.ask("show ip arp")))
 
+    def leases(self, session: Session, at: datetime) -> tuple[Lease, ...]:
+        return tuple(_leases(session.device.name, session.ask("show ip dhcp snooping binding"), at))
+
     def nat(self, session: Session) -> tuple[NatUsage, ...]:
         clock = session.ask("show clock")
         return _cisco_nat.usage(session.device.name, session.ask("show ip nat translations verbose"), clock)
@@ -116,8 +149,15 @@ class CiscoIOS(SnmpTables):
         return _cisco_nat.read_capture(chunks, self.platform, inside)
 
     def nat_size(self, session: Session) -> NatSize:
-        entries, limit = _cisco_nat.size(session.device.name, session.ask("show ip nat statistics"))
-        return NatSize(session.device.name, entries, limit)
+        """Over SNMP without the limit, which only the command tells."""
+        device = session.device.name
+        counted = _cisco_nat_snmp.entries(session) if session.speaks("snmp") else None
+        if counted or not session.speaks("cli"):
+            if counted is None:
+                raise UnexpectedOutput(device, CNE_ADDR_TRANSLATION_NUM_ACTIVE, "the agent counts no translations")
+            return NatSize(device, counted, None)
+        entries, limit = _cisco_nat.size(device, session.ask("show ip nat statistics"))
+        return NatSize(device, entries, limit)
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
@@ -138,6 +178,9 @@ class CiscoIOS(SnmpTables):
     def push(self, session: Session, changes: Sequence[Change]) -> Diff:
         return _candidate.push(self._dialect, session, changes)
 
+    def clear_sessions(self, session: Session, addresses: Sequence[Address | Network]) -> int:
+        return _cisco_clear.clear(session, addresses)
+
     @property
     def _dialect(self) -> Dialect:
         return Dialect(SHOW_CONFIG, self._parts, _standing, _obstacle, "commands", _QUARANTINE, closing=("end",))
@@ -146,6 +189,8 @@ class CiscoIOS(SnmpTables):
         match slot.kind, penalty:
             case Block.kind, None | Block(by="mac"):
                 return _static_drop.parts(slot, penalty, undo="no {}")
+            case SessionCap.kind, None | SessionCap():
+                return _cisco_caps.parts(slot, penalty)
             case RateLimit.kind, None:
                 return _port_limit.parts(_POLICY, slot, None)
             case RateLimit.kind, RateLimit(bits_per_second=bps):
@@ -165,10 +210,15 @@ class CiscoIOS(SnmpTables):
 
 
 def _standing(device: str, config: Config) -> Enforced:
-    return _static_drop.standing(device, config) | {
-        Slot(device, RateLimit.kind, Station(port=_port_names.short(port))): RateLimit(_rate(config, port))
-        for port in _port_limit.our_ports(_POLICY, config)
-    }
+    caps = _cisco_caps.standing(device, config)
+    return (
+        _static_drop.standing(device, config)
+        | caps
+        | {
+            Slot(device, RateLimit.kind, Station(port=_port_names.short(port))): RateLimit(_rate(config, port))
+            for port in _port_limit.our_ports(_POLICY, config)
+        }
+    )
 
 
 def _rate(config: Config, port: str) -> int:
@@ -182,9 +232,16 @@ def _rate(config: Config, port: str) -> int:
 def _obstacle(slot: Slot, config: Config) -> str:
     if slot.kind == Block.kind:
         return _static_drop.obstacle(slot, config)
+    if slot.kind == SessionCap.kind:
+        return ""
     port = _port_names.long(slot.station.port or "")
     name = _port_limit.foreign_policy(_POLICY, config, port)
     return f"{port} has the service-policy {name} of somebody else, and takes only one inbound" if name else ""
+
+
+def _has_vlans(session: Session) -> TypeGuard[_vlan_bridges.VlanSession]:
+    """Whether it is one that can be asked VLAN by VLAN, and the switch says that there are any."""
+    return isinstance(session, WalksVlans) and bool(session.walk(_vlan_bridges.VTP_VLAN_STATE))
 
 
 # --- show commands ---------------------------------------------------------------------------------------------------
@@ -201,7 +258,7 @@ _TABLE_ROW = re.compile(
     re.IGNORECASE,
 )
 _TABLE_TOTAL = re.compile(r"Total Mac Addresses for this criterion: (\d+)", re.IGNORECASE)
-_NO_PORTS = {"cpu", "drop", "router", "switch"}
+_NO_PORTS = {"cpu", "drop", "router", "switch", "vpc", "peer-link"}
 
 
 def _mac_table(device: str, text: str) -> tuple[TableRow, ...]:
@@ -262,5 +319,37 @@ def _neighbor(device: str, raw: str, address: str, mac: str, interface: str | No
         raise UnexpectedOutput(device, raw)
     try:
         return Neighbor(device, _port_names.short(interface), IPv4Address(address), Mac.parse(mac))
+    except ValueError:
+        raise UnexpectedOutput(device, raw) from None
+
+
+_LEASE_NOISE = re.compile(r"MacAddress +IpAddress +Lease\(sec\) +Type +VLAN +Interface|-+(?: +-+){5}")
+_LEASE_ROW = re.compile(
+    r"([0-9A-F]{2}(?::[0-9A-F]{2}){5}) +(\d+(?:\.\d+){3}) +(\d+|infinite) +[a-z][\w-]* +\d+ +\S+", re.IGNORECASE
+)
+_LEASE_TOTAL = re.compile(r"Total number of bindings: (\d+)")
+
+
+def _leases(device: str, text: str, at: datetime) -> Iterator[Lease]:
+    """A switch overhears neither hostname nor client identifier. UnexpectedOutput unless the total is that of the rows,
+    for a list cut short is none."""
+    rows, total = 0, None
+    for raw in text.splitlines():
+        line = raw.strip()
+        if found := _LEASE_ROW.fullmatch(line):
+            rows += 1
+            until = None if found[3].lower() == "infinite" else at + timedelta(seconds=int(found[3]))
+            yield _lease(device, raw, found[2], found[1], until)
+        elif found := _LEASE_TOTAL.fullmatch(line):
+            total = int(found[1])
+        elif line and not _LEASE_NOISE.fullmatch(line) and not _PREAMBLE.fullmatch(line):
+            raise UnexpectedOutput(device, raw)
+    if total != rows:
+        raise UnexpectedOutput(device, text.strip()[-80:], f"{rows} rows of {total} bindings")
+
+
+def _lease(device: str, raw: str, address: str, mac: str, until: datetime | None) -> Lease:
+    try:
+        return Lease(device, IPv4Address(address), Mac.parse(mac), until=until)
     except ValueError:
         raise UnexpectedOutput(device, raw) from None

@@ -28,7 +28,7 @@ from switchguard.errors import DeviceError, UnexpectedOutput
 from switchguard.ports import Session
 
 from . import _macs, _typed
-from ._rows import rows
+from ._rows import counted, rows
 from ._snmp_tables import SnmpTables
 from ._typed import Dialect, Step
 
@@ -86,7 +86,8 @@ class HpProcurve(SnmpTables):
 # --- the configuration -----------------------------------------------------------------------------------------------
 
 _LOCKOUT_HEADING = re.compile(r" *Locked Out Addresses")
-_LOCKOUT_ROW = re.compile(rf" *({_MAC})| *Number of locked out MAC addresses = (\d+)", re.IGNORECASE)
+_LOCKOUT_ROW = re.compile(rf" *({_MAC})", re.IGNORECASE)
+_LOCKOUT_TOTAL = re.compile(r" *Number of locked out MAC addresses = (\d+)")
 _RATE_HEADING = re.compile(r" *Port +\| Inbound Limit +Mode +Radius Override +\| Outbound Limit +Mode +Radius Override")
 _RATE_ROW = re.compile(r" *(\S+) +\| (\w+) +(\w+) +(\S+) +\| (\w+) +(\w+) +(\S+)")
 _RATE_NOISE = re.compile(r"[-+\s]+|\s*All-Traffic Rate Limit Maximum %\s*")
@@ -102,15 +103,8 @@ def _read(session: Session) -> Config:
 
 
 def _lockouts(device: str, text: str) -> Iterator[Mac]:
-    total, found = None, 0
-    for row in rows(device, text, _LOCKOUT_ROW, _LOCKOUT_HEADING):
-        if row[2]:
-            total = int(row[2])
-        else:
-            found += 1
-            yield Mac.parse(row[1])
-    if total != found:
-        raise UnexpectedOutput(device, text.strip()[-80:], f"{found} rows of {total} in the list of lockouts")
+    for row in counted(device, text, _LOCKOUT_ROW, _LOCKOUT_TOTAL, _LOCKOUT_HEADING):
+        yield Mac.parse(row[1])
 
 
 def _rates(device: str, text: str) -> Iterator[tuple[str, Mapping[str, int]]]:

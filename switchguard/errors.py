@@ -7,6 +7,7 @@ SwitchguardError                   exit code 1
 ├── LedgerError                    the ledger cannot be read or written
 ├── SnapshotError                  a saved snapshot cannot be read or written: names the file
 ├── CaptureError                   a saved table cannot be read, or is not what it is said to be: names the file
+├── LandingError                   the landing page cannot be served: names the template, or the address taken
 ├── LabError                       the lab cannot be built here
 └── DeviceError                    one device; becomes a Gap or a failed Outcome, never stops the others
     ├── Unreachable                no answer in time, connection refused or lost
@@ -14,6 +15,7 @@ SwitchguardError                   exit code 1
     ├── UnknownHostKey             the SSH host key is not the one on file, or none is
     ├── NotConfigured              the site gives no credentials for this transport
     ├── CommandRefused             the device answered a line with an error
+    ├── Busy                       another process of ours is changing it
     ├── StreamLost                 a stream of events ended, or some of it was dropped
     ├── UnexpectedOutput           a line that is neither a row nor known noise
     └── UnexpectedDiff             the device is about to change other lines than ours
@@ -58,6 +60,10 @@ class CaptureError(SwitchguardError):
     pass
 
 
+class LandingError(SwitchguardError):
+    pass
+
+
 class LabError(SwitchguardError):
     pass
 
@@ -90,6 +96,10 @@ class CommandRefused(DeviceError):
     def __init__(self, device: str, line: str, answer: str) -> None:
         super().__init__(device, f"refused {line!r}: {answer.strip()}")
         self.line, self.answer = line, answer
+
+
+class Busy(DeviceError):
+    pass
 
 
 class StreamLost(DeviceError):

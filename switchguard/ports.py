@@ -7,19 +7,23 @@ capability Protocols whose methods it defines (`isinstance(driver, ReadsNat)`); 
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from re import Pattern
 from typing import Literal, Protocol, runtime_checkable
 
 from switchguard.core.changes import Change, Diff, Enforced, Facts, HeldSlot, Outcome, Plan
+from switchguard.core.letters import Letter
 from switchguard.core.model import (
     Address,
+    ClientOctets,
     Destination,
     Device,
     FdbEntry,
     Gap,
     Interface,
+    Lease,
     Link,
+    Mac,
     NatSize,
     NatUsage,
     Neighbor,
@@ -28,6 +32,7 @@ from switchguard.core.model import (
     Table,
 )
 from switchguard.core.penalties import Exemption, PastPenalty, Release, Verdict
+from switchguard.core.traces import Arrivals, Identities
 
 Transport = Literal["cli", "snmp", "candidate", "netlink"]
 Oid = str
@@ -161,9 +166,26 @@ class SpeaksNetlink(Protocol):
         """One request of netfilter's subsystem: its answer in blocks of whole messages, each of which is overwritten by
         the next. CommandRefused in the kernel's words."""
 
-    def netlink_news(self, groups: Sequence[int], tick_s: float) -> Iterator[bytes]:
+    def netlink_news(self, groups: Sequence[int], tick_s: float) -> Iterator["News"]:
         """The same of what these multicast groups tell, for as long as it is iterated: a block about every `tick_s`,
-        also an empty one. StreamLost when the kernel dropped some of it."""
+        also an empty one."""
+
+
+@runtime_checkable
+class CountsOctets(Protocol):
+    """A session that knows how much the device has sent."""
+
+    @property
+    def received(self) -> int:
+        """Octets of answers since it was opened: what a shell, a terminal or the kernel said. SNMP is not counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """Whole messages of netlink, and why some more were dropped, if they were."""
+
+    octets: bytes = b""
+    missed: str = ""
 
 
 @runtime_checkable
@@ -245,8 +267,31 @@ class ReadsCounters(Protocol):
 
 
 @runtime_checkable
+class CountsClients(Protocol):
+    """A gateway that can be made to count what each client moves. Counting stops and delays no packet."""
+
+    def client_octets(self, session: Session) -> tuple[ClientOctets, ...]:
+        """CommandRefused where it does not count yet."""
+
+    def counters_script(self, device: Device) -> tuple[str, ...]:
+        """What would be written. NotConfigured where the site does not say on which side the clients are."""
+
+    def install_counters(self, session: Session) -> None:
+        """Where they count already, nothing is lost."""
+
+    def remove_counters(self, session: Session) -> None:
+        """Also where there are none."""
+
+
+@runtime_checkable
 class ReadsLinks(Protocol):
     def links(self, session: Session) -> tuple[Link, ...]: ...
+
+
+@runtime_checkable
+class ReadsLeases(Protocol):
+    def leases(self, session: Session, at: datetime) -> tuple[Lease, ...]:
+        """DHCP leases that the device has given or overheard; `at` is now, for those that tell how long they last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,21 +358,29 @@ class ClearsSessions(Protocol):
         """Delete the sessions that these addresses, or anybody in these subnets, began; how many went."""
 
 
-Ticks = Generator[tuple[NatUsage, ...], None, None]
-"""What each tick of a stream brought, summed per inside address; often nothing."""
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """What one tick of a stream brought, summed per inside address; often nothing. What was heard is true even when
+    more happened: `missed` says why not all of it was heard, and is empty when all was."""
+
+    rows: tuple[NatUsage, ...] = ()
+    missed: str = ""
+
+
+Ticks = Generator[Tick, None, None]
 Stream = Callable[[float], Ticks]
 """Follows one gateway: seconds per tick -> what each tick brought, for as long as it is iterated. StreamLost when
-something may have been missed; closing the iterator ends it."""
+there will be no more; closing the iterator ends it."""
 
 
 @runtime_checkable
 class FollowsNat(Protocol):
     """Tells of every session while it happens, summed up per inside address and tick."""
 
-    def nat_begins(self, session: Session, tick_s: float) -> Iterator[tuple[NatUsage, ...]]:
-        """Sessions that began, about every `tick_s`, also nothing. StreamLost when some may have been missed."""
+    def nat_begins(self, session: Session, tick_s: float) -> Iterator[Tick]:
+        """Sessions that began, about every `tick_s`, also nothing. StreamLost when it can be followed no more."""
 
-    def nat_ends(self, session: Session, tick_s: float) -> Iterator[tuple[NatUsage, ...]]:
+    def nat_ends(self, session: Session, tick_s: float) -> Iterator[Tick]:
         """Sessions that ended, with all the octets that they moved. StreamLost likewise."""
 
 
@@ -383,8 +436,10 @@ class Ledger(Protocol):
 
     def remember(self, at: datetime, streaks: Mapping[tuple[str, str], int]) -> None: ...
 
-    def sentence(self, verdicts: Sequence[Verdict], released: Sequence[Release], at: datetime) -> None:
-        """Record new and changed verdicts and the end of others."""
+    def sentence(
+        self, verdicts: Sequence[Verdict], released: Sequence[Release], at: datetime, letters: Sequence[Letter] = ()
+    ) -> None:
+        """Record new and changed verdicts and the end of others, with what people are to be told of them."""
 
     def intend(self, plan: Plan) -> None:
         """Before the push: every change as `planned` (or `releasing`), adopted as verified, forgotten as released."""
@@ -396,6 +451,15 @@ class Ledger(Protocol):
 
     def paused(self) -> str | None:
         """Why all writes are paused, or None."""
+
+    def identities(self, now: datetime) -> Identities:
+        """Who was known as whom lately, and who must not be."""
+
+    def arrivals(self, macs: Collection[Mac], now: datetime, within: timedelta) -> Arrivals:
+        """Which of these were seen for the first time since then, or again after hours."""
+
+    def keep_identities(self, before: Identities, after: Identities, at: datetime) -> None:
+        """What is new in them; nothing is written where nothing is."""
 
 
 class Notifier(Protocol):

@@ -5,26 +5,33 @@ in silence.
 """
 
 import threading
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+from apscheduler.events import EVENT_JOB_MAX_INSTANCES, JobSubmissionEvent
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
+from switchguard.between import pass_on_hint, pass_on_sight
+from switchguard.core.calm import patience_s
 from switchguard.core.model import Mac, NatSize, Snapshot, Table
+from switchguard.core.pace import Pace, after, costs, out_of_turn, stretched
 from switchguard.core.policy import Policy
 from switchguard.core.refresh import refresh
 from switchguard.core.surge import surge
 from switchguard.core.tally import Crossing, Watching
-from switchguard.cycle import PLACES, USAGE, Doors, Pass, one_pass, pass_on_hint, pass_on_sight
+from switchguard.cycle import PLACES, USAGE, Doors, Pass, one_pass
 from switchguard.errors import SwitchguardError
 from switchguard.ports import Stream
 from switchguard.watch import Follower, Sentry
 
-HINT_PAUSE = timedelta(seconds=2)
-"""Between two looks for hints, which anybody may send."""
+HINT_PAUSE = timedelta(milliseconds=250)
+"""Between two looks for hints."""
+LOOKS, LOOKS_WITHIN = 4, timedelta(seconds=8)
+"""At most so many in any such time, since anybody may send hints: a move is told by several of them."""
 HINTED_DEVICES = 50
 """At most so many are looked at for hints; the next poll finds the rest."""
 
@@ -37,6 +44,22 @@ class Periods:
     nat: timedelta = timedelta(seconds=60)
     tables: timedelta = timedelta(minutes=5)
     counters: timedelta = timedelta(seconds=60)
+    nat_ceiling: float = 0.1
+    """Share of the time that reading the whole NAT table may take (core/pace.py); 0.0-1.0, not 0.0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """How the polls are doing."""
+
+    nat: timedelta
+    """How often the whole NAT table is read at the moment,"""
+    stretched: float
+    """and how many times as long as configured that is: 1.0 while the table is cheap."""
+    pass_s: float = 0.0
+    """What the last pass took, from poll to outcome."""
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    """Job -> how often its time came while it was still at it, or waiting for another: never two at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +72,8 @@ class Setup:
     begins: Mapping[str, Stream] = field(default_factory=dict)
     """Gateway -> the sessions that begin there: `detect: stream`."""
     watching: Watching = field(default_factory=Watching)
+    counters: frozenset[Table] = frozenset({"counters"})
+    """What is read every `periods.counters`."""
 
 
 class Service:
@@ -58,17 +83,22 @@ class Service:
         self._setup, self._tell, self._report = setup, tell, report
         self._seen: Snapshot | None = None
         self._sizes: dict[str, NatSize] = {}
+        self._pace = Pace()
+        self._hurried: datetime | None = None
+        self._pass_s = 0.0
+        self._skipped: Counter[str] = Counter()
         self._passing = threading.Lock()
         self._followers: list[Follower] = []
         self._hinting = threading.Lock()
         self._hints: dict[str, frozenset[Mac]] = {}
-        self._hint_after = datetime.min.replace(tzinfo=UTC)
+        self._looked: deque[datetime] = deque(maxlen=LOOKS)
         self._scheduler = BackgroundScheduler(
             timezone="UTC",
             # One worker makes passes, one asks for sizes: a long pass delays the next one, it never meets it.
             executors={"passes": ThreadPoolExecutor(1), "sizes": ThreadPoolExecutor(1)},
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
         )
+        self._scheduler.add_listener(self._skip, EVENT_JOB_MAX_INSTANCES)
 
     def start(self) -> None:
         every = self._setup.periods
@@ -76,7 +106,7 @@ class Service:
         for name, work, period, executor in (
             ("usage", self._usage, every.nat, "passes"),
             ("places", lambda: self._read_too(PLACES), every.tables, "passes"),
-            ("counters", lambda: self._read_too({"counters"}), every.counters, "passes"),
+            ("counters", lambda: self._read_too(self._setup.counters), every.counters, "passes"),
             ("sizes", self._ask_sizes, every.nat_size, "sizes"),
         ):
             self._scheduler.add_job(
@@ -92,8 +122,9 @@ class Service:
 
     def reload(self, setup: Setup) -> None:
         """From the next run on; what has been seen stays, with its age. A run that waits for a device keeps nobody
-        waiting here: it ends with the setup that it began with."""
+        waiting here: it ends with the setup that it began with. The table is read at once, whatever it costs."""
         self._setup = setup
+        self._pace = replace(self._pace, paid=None)
         self._watch()
         for name, period in self._periods().items():
             self._scheduler.reschedule_job(name, trigger=IntervalTrigger(seconds=period.total_seconds()))
@@ -106,6 +137,10 @@ class Service:
         self._scheduler.shutdown(wait=False)
         return self._passing.acquire(timeout=patience_s)
 
+    def rhythm(self) -> Rhythm:
+        configured, now = self._setup.periods.nat, self._nat_period()
+        return Rhythm(now, now / configured, self._pass_s, dict(self._skipped))
+
     def following(self) -> Mapping[str, str]:
         """Gateway -> "" while its stream is followed, else why only polls find anybody there."""
         return {follower.gateway: follower.trouble for follower in self._followers}
@@ -117,7 +152,7 @@ class Service:
             waiting = bool(self._hints)
             known = self._hints.get(device)
             self._hints[device] = macs if known is None else frozenset() if not known or not macs else known | macs
-            when = max(self._setup.doors.clock(), self._hint_after)
+            when = max(self._setup.doors.clock(), self._hints_from())
         if not waiting:
             self._scheduler.add_job(self._guarded("hint", self._on_hints), "date", run_date=when, executor="passes")
 
@@ -134,11 +169,18 @@ class Service:
             if result is not None:
                 self._seen = result.snapshot
         with self._hinting:
-            self._hint_after = setup.doors.clock() + HINT_PAUSE
+            self._looked.append(setup.doors.clock())
         if result is not None:
             self._tell("looked because of a hint", devices=", ".join(concerned))
             self._report(result)
             self._come_back_for(result)
+
+    def _hints_from(self) -> datetime:
+        """When hints may be heeded again."""
+        if not self._looked:
+            return datetime.min.replace(tzinfo=UTC)
+        soonest = self._looked[-1] + HINT_PAUSE
+        return max(soonest, self._looked[0] + LOOKS_WITHIN) if len(self._looked) == LOOKS else soonest
 
     def _watch(self) -> None:
         """One thread per gateway that tells of sessions as they begin; those of an older setup end."""
@@ -153,8 +195,8 @@ class Service:
             follower.start()
 
     def _sentry(self, gateway: str, setup: Setup) -> Sentry:
-        def missed() -> None:
-            self._hurry(f"{gateway}: sessions began that nobody heard of")
+        def missed(why: str) -> None:
+            self._hurry(f"{gateway}: sessions began that nobody heard of: {why}")
 
         return Sentry(setup.policy.rules, setup.watching, self._crossed, missed)
 
@@ -169,14 +211,19 @@ class Service:
             return
         with self._passing:
             setup = self._setup
-            result = pass_on_sight(setup.policy, setup.doors, crossings, self._seen)
+            result = pass_on_sight(setup.policy, setup.doors, crossings, self._seen, patience_s(self._nat_period()))
             self._seen = result.snapshot
         self._report(result)
         self._come_back_for(result)
 
     def _periods(self) -> Mapping[str, timedelta]:
         every = self._setup.periods
-        return {"usage": every.nat, "places": every.tables, "counters": every.counters, "sizes": every.nat_size}
+        return {
+            "usage": self._nat_period(),
+            "places": every.tables,
+            "counters": every.counters,
+            "sizes": every.nat_size,
+        }
 
     def _guarded(self, name: str, work: Callable[[], None]) -> Callable[[], None]:
         def run() -> None:
@@ -190,8 +237,11 @@ class Service:
     def _usage(self) -> None:
         with self._passing:
             setup, tables = self._setup, USAGE if self._seen else USAGE | PLACES
-            result = one_pass(setup.policy, setup.doors, tables, self._seen)
+            self._hurried, began = None, setup.doors.clock()
+            result = one_pass(setup.policy, setup.doors, tables, self._seen, patience_s(self._nat_period()))
             self._seen = result.snapshot
+            self._pass_s = (setup.doors.clock() - began).total_seconds()
+        self._keep_pace(costs(result.snapshot, began), began)
         self._report(result)
         self._come_back_for(result)
 
@@ -208,21 +258,60 @@ class Service:
         if whys:
             self._hurry("; ".join(whys))
 
+    def _nat_period(self) -> timedelta:
+        every = self._setup.periods
+        return stretched(self._pace, every.nat, every.nat_ceiling)
+
+    def _keep_pace(self, spent_s: Mapping[str, float], began: datetime) -> None:
+        """The dearest gateway counts: all of them are read in the same pass."""
+        if not spent_s:
+            return
+        every, before = self._setup.periods, self._nat_period()
+        gateway = max(spent_s, key=spent_s.__getitem__)
+        self._pace = after(self._pace, began, spent_s[gateway], every.nat_ceiling)
+        now = self._nat_period()
+        if now == before:
+            return
+        if (job := self._scheduler.get_job("usage")) is not None:  # None: we are stopping
+            job.reschedule(IntervalTrigger(seconds=now.total_seconds(), start_date=began + now))
+        if self._hurried is not None:
+            self._bring_forward(self._hurried)
+        facts = {"seconds": round(spent_s[gateway], 1), "period_s": round(now.total_seconds())}
+        if before == every.nat:
+            self._tell("reading the NAT table is dear, so it is read less often", gateway=gateway, **facts)
+        elif now == every.nat:
+            self._tell("reading the NAT table is cheap again, it is read as often as configured", **facts)
+
+    def _skip(self, event: JobSubmissionEvent) -> None:
+        """Wanted, since two passes never meet; said once for each job, and counted."""
+        self._skipped[event.job_id] += 1
+        if self._skipped[event.job_id] == 1:
+            self._tell("its time came again before it was done, so one turn is left out", job=event.job_id)
+
     def _come_back_for(self, result: Pass) -> None:
         """Sooner than the period says: for a client on its way to a verdict, and for the next release."""
         now, every = self._setup.doors.clock(), self._setup.periods
         patience = {rule.name: rule.for_polls for rule in self._setup.policy.rules}
         if any(found.streak < patience.get(found.rule, 0) for found in result.findings):
-            self._bring_forward(now + min(every.nat_size, every.nat))
+            self._bring_forward(self._affordable(now + min(every.nat_size, every.nat)))
         ends = [verdict.until for verdict in result.decision.standing if verdict.until is not None]
         if ends:
             self._bring_forward(max(min(ends), now))
 
     def _hurry(self, why: str) -> None:
-        self._tell("reading the whole table now", why=why)
-        self._bring_forward(self._setup.doors.clock())
+        now = self._setup.doors.clock()
+        when = self._affordable(now)
+        if when == now:
+            self._tell("reading the whole table now", why=why)
+        else:
+            self._tell("reading the whole table soon", why=why, in_s=round((when - now).total_seconds()))
+        self._bring_forward(when)
+
+    def _affordable(self, when: datetime) -> datetime:
+        return out_of_turn(self._pace, when, self._setup.periods.nat_ceiling)
 
     def _bring_forward(self, when: datetime) -> None:
+        self._hurried = when if self._hurried is None else min(when, self._hurried)
         job = self._scheduler.get_job("usage")
         if job is not None and job.next_run_time is not None and when < job.next_run_time:
             job.modify(next_run_time=when)

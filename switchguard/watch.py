@@ -1,7 +1,8 @@
 """Follows one gateway's sessions as they begin, in a thread, and says at once when somebody crosses a threshold.
 
-A stream that is lost (the connection, or more events than could be followed) is said to be lost, and begun again after
-a while: until then the polls find whom they find. Nothing is decided here.
+A stream that is lost (with its connection, say) is said to be lost, and begun again after a while: until then the
+polls find whom they find. One that only missed something goes on: what it did hear counts, and the tables are asked for
+the rest. Nothing is decided here.
 """
 
 import threading
@@ -10,11 +11,10 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from switchguard.core.model import NatUsage
 from switchguard.core.policy import Rule
 from switchguard.core.tally import Crossing, Tallies, Watching, slide
 from switchguard.errors import SwitchguardError
-from switchguard.ports import Stream
+from switchguard.ports import Stream, Tick
 
 AGAIN_AFTER_S, AT_MOST_S = 2.0, 60.0
 """Pause after the first loss; it doubles with each loss that follows before anything was received."""
@@ -24,13 +24,13 @@ class Hears(Protocol):
     """What is told, in one thread."""
 
     def begin(self) -> None:
-        """From now on nothing is missed; also after something was."""
+        """The stream has begun; also after it was lost."""
 
-    def hear(self, rows: Sequence[NatUsage]) -> None:
+    def hear(self, tick: Tick) -> None:
         """One tick."""
 
     def lose(self) -> None:
-        """Something may have been missed."""
+        """Nothing is heard any more."""
 
 
 class Follower(threading.Thread):
@@ -62,7 +62,7 @@ class Follower(threading.Thread):
     def _follow(self) -> None:
         """Until stopped, or lost."""
         with closing(self._stream(self._tick_s)) as ticks:
-            for rows in ticks:
+            for tick in ticks:
                 if self._stopped.is_set():
                     return
                 if self.trouble:
@@ -70,28 +70,44 @@ class Follower(threading.Thread):
                     self._hears.begin()
                     self._tell("following sessions as they begin", gateway=self.gateway)
                 else:
-                    self._hears.hear(rows)
+                    self._hears.hear(tick)
 
 
 @dataclass(slots=True)
 class Sentry:
-    """Judges beginnings. A new stream begins with an empty window: what was missed is not guessed."""
+    """Judges beginnings. A new stream begins with an empty window: what was lost is not guessed."""
 
     rules: Sequence[Rule]
     watching: Watching
     crossed: Callable[[Sequence[Crossing]], None]
-    missed: Callable[[], None]
-    """Asked to look at the tables instead: too many sessions at once are a reason in themselves."""
+    missed: Callable[[str], None]
+    """Told why, and asked to look at the tables too: too many sessions at once are a reason in themselves. Only after
+    the windows in a row that might find somebody at once, and once per window: while a flood goes on, reading tables
+    would be all that is done."""
     _tallies: Tallies = field(default_factory=Tallies)
+    _heard_all: int = 0
+    """Ticks until a hole in the stream is a new one."""
+    _asks_in: int = 0
+    _why: str = ""
 
     def begin(self) -> None:
         self._tallies = Tallies()
 
-    def hear(self, rows: Sequence[NatUsage]) -> None:
-        self._tallies, crossings = slide(self._tallies, rows, self.rules, self.watching)
+    def hear(self, tick: Tick) -> None:
+        self._tallies, crossings = slide(self._tallies, tick.rows, self.rules, self.watching, bool(tick.missed))
         if crossings:
             self.crossed(crossings)
+        self._ask(tick.missed)
+
+    def _ask(self, missed: str) -> None:
+        self._heard_all = max(self._heard_all - 1, 0)
+        if missed and not self._heard_all:
+            self._heard_all, self._asks_in, self._why = self.watching.ticks, self.watching.in_a_row + 1, missed
+        if self._asks_in:
+            self._asks_in -= 1
+            if not self._asks_in:
+                self.missed(self._why)
 
     def lose(self) -> None:
         self._tallies = Tallies()
-        self.missed()
+        self.missed("the stream was lost")

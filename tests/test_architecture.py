@@ -34,7 +34,7 @@ CORE_MAY_IMPORT = {
 VALUES = ("switchguard.core.model", "switchguard.core.penalties", "switchguard.core.changes")
 LAYERS = {
     "switchguard/core": ("switchguard.core",),
-    "switchguard/ports.py": VALUES,
+    "switchguard/ports.py": (*VALUES, "switchguard.core.traces", "switchguard.core.letters"),
     "switchguard/errors.py": (),
     "switchguard/plugins.py": ("switchguard.ports", "switchguard.errors"),
     "switchguard/edge": (
@@ -44,13 +44,16 @@ LAYERS = {
         "switchguard.plugins",
         "switchguard.edge",
     ),
+    "switchguard/web": ("switchguard.core", "switchguard.errors", "switchguard.web"),
     "switchguard/cycle.py": ("switchguard.core", "switchguard.ports"),
     "switchguard/watch.py": ("switchguard.core", "switchguard.ports", "switchguard.errors"),
+    "switchguard/between.py": ("switchguard.core", "switchguard.ports", "switchguard.cycle"),
     "switchguard/replay.py": ("switchguard.core", "switchguard.ports", "switchguard.cycle"),
     "switchguard/schedule.py": (
         "switchguard.core",
         "switchguard.ports",
         "switchguard.errors",
+        "switchguard.between",
         "switchguard.cycle",
         "switchguard.watch",
     ),
@@ -62,11 +65,17 @@ ONE_FILE_EACH = {
     "pysnmp": 2,  # asking, and hearing traps
     "netmiko": 1,
     "napalm": 1,
-    "sqlalchemy": 5,  # the ledger: tables and migrations, rows, queries; and the history beside it
+    "sqlalchemy": 7,  # the ledger: tables and migrations, rows, queries, who is whom, notices; and the history
     "apscheduler": 1,
     "structlog": 1,
+    "apprise": 1,
+    "jinja2": 2,  # notices, and the landing page
+    "prometheus_client": 1,
     "nornir": 1,
-    "pydantic": 3,  # how files are read strictly, the site's keys, and the penalties inside them
+    "flask": 1,
+    "waitress": 1,
+    "idna": 1,
+    "pydantic": 7,  # strict reading, the site's keys, and in them penalties, landing page, notices, users, identity
 }
 
 

@@ -2,21 +2,21 @@
 
 import threading
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from switchguard.core.changes import Plan
+from switchguard.core.changes import Enforced, Plan
 from switchguard.core.evidence import Evidence
-from switchguard.core.model import Attribution, Device, NatSize, Reading, Role, Snapshot, Table
+from switchguard.core.model import Attribution, Device, Gap, NatSize, Reading, Role, Snapshot, Table
 from switchguard.core.penalties import PastPenalty
 from switchguard.core.policy import Policy
 from switchguard.cycle import Doors, Pass
 from switchguard.edge.ledger import SqlLedger
 from switchguard.errors import LedgerError
-from switchguard.schedule import Periods, Service, Setup
+from switchguard.schedule import Periods, Rhythm, Service, Setup
 
 PATIENCE_S = 10.0
 GATEWAY = Device("gw", "linux", Role.GATEWAY)
@@ -36,6 +36,8 @@ class World:
     inside: int = 0
     most_inside: int = 0
     trouble: LedgerError | None = None
+    costs_s: float = 0.0
+    """What reading the whole table is said to take."""
     events: list[str] = field(default_factory=list)
     changed: threading.Condition = field(default_factory=threading.Condition)
 
@@ -56,7 +58,8 @@ class World:
             self.inside -= 1
         if self.trouble is not None:
             raise self.trouble
-        return Snapshot(now, (GATEWAY,), readings=tuple(Reading("gw", table, now, 0, 0.0) for table in tables))
+        readings = tuple(Reading("gw", table, now, 0, self.costs_s) for table in tables)
+        return Snapshot(now, (GATEWAY,), readings=readings)
 
     def doors(self) -> Doors:
         return Doors(self.gather, dict, apply, self.ledger, {}, lambda: datetime.now(UTC), recall, keep)
@@ -108,6 +111,60 @@ def test_a_jump_of_the_size_pulls_the_whole_table_at_once(world: World) -> None:
     assert world.wait_for(lambda: world.passes == 2)
     assert "reading the whole table now" in world.events
     assert running.stop(PATIENCE_S)
+
+
+def test_a_table_that_is_dear_to_read_is_read_less_often_until_it_is_cheap_again(world: World) -> None:
+    world.costs_s = 60.0
+    running = service(world, nat=timedelta(seconds=1))
+    running.start()
+    assert world.wait_for(lambda: world.passes == 1)
+    assert replace(running.rhythm(), pass_s=0.0) == Rhythm(timedelta(minutes=10), 600.0)
+    assert "reading the NAT table is dear, so it is read less often" in world.events
+    world.costs_s = 0.01
+    for passes in (2, 3, 4):
+        running.reload(Setup(Policy(), world.doors(), Periods(RARELY, timedelta(seconds=1), RARELY, RARELY, 1.0)))
+        assert world.wait_for(lambda passes=passes: world.passes == passes)  # type: ignore[misc] # bound at once
+    assert running.rhythm().stretched == 1.0
+    assert "reading the NAT table is cheap again, it is read as often as configured" in world.events
+    assert running.stop(PATIENCE_S)
+
+
+def test_the_second_jump_in_a_row_waits_until_the_first_look_is_paid_for(world: World) -> None:
+    world.costs_s = 60.0
+    running = service(world, nat_size=OFTEN)
+    running.start()
+    assert world.wait_for(lambda: world.passes == 1)
+    world.size = 2_000
+    assert world.wait_for(lambda: world.passes == 2)
+    world.size = 4_000
+    assert world.wait_for(lambda: "reading the whole table soon" in world.events)
+    assert world.passes == 2
+    assert running.stop(PATIENCE_S)
+
+
+def test_a_turn_that_is_left_out_is_said_once_and_counted(world: World) -> None:
+    world.gate.clear()
+    running = service(world, nat=OFTEN)
+    running.start()
+    assert world.wait_for(lambda: running.rhythm().skipped.get("usage", 0) > 2)
+    assert world.events.count("its time came again before it was done, so one turn is left out") == 1
+    world.gate.set()
+    assert running.stop(PATIENCE_S)
+
+
+def test_where_there_is_nothing_to_put_or_to_lift_no_device_is_asked_what_it_enforces(world: World) -> None:
+    asked: list[str] = []
+
+    def enforced() -> dict[str, Enforced | Gap]:
+        asked.append("all of them")
+        return {}
+
+    doors = replace(world.doors(), enforced=enforced)
+    running = Service(Setup(Policy(), doors, Periods(RARELY, OFTEN, RARELY, RARELY)), world.tell, world.report)
+    running.start()
+    assert world.wait_for(lambda: world.passes > 1)
+    assert running.stop(PATIENCE_S)
+    assert asked == []
 
 
 def test_a_quiet_table_is_left_alone(world: World) -> None:

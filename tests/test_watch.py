@@ -10,7 +10,7 @@ from switchguard.core.penalties import Block
 from switchguard.core.policy import Rule, Sentence
 from switchguard.core.tally import Crossing, Watching
 from switchguard.errors import StreamLost
-from switchguard.ports import Ticks
+from switchguard.ports import Tick, Ticks
 from switchguard.watch import Follower, Sentry
 
 PATIENCE_S = 10.0
@@ -31,8 +31,8 @@ class Ears:
     def begin(self) -> None:
         self._write("begin")
 
-    def hear(self, rows: Sequence[NatUsage]) -> None:
-        self._write(f"{len(rows)} rows")
+    def hear(self, tick: Tick) -> None:
+        self._write(f"{len(tick.rows)} rows")
 
     def lose(self) -> None:
         self._write("lose")
@@ -47,7 +47,7 @@ class Ears:
 class Gateway:
     """Streams that end as told: each list is one stream's ticks, after which it is lost; the last one goes on."""
 
-    streams: list[list[tuple[NatUsage, ...]]]
+    streams: list[list[Tick]]
     closed: threading.Event = field(default_factory=threading.Event)
 
     def stream(self, _tick_s: float) -> Ticks:
@@ -55,8 +55,8 @@ class Gateway:
         try:
             yield from ticks
             while not self.streams:
-                yield ()
-            raise StreamLost("gw1", "more sessions came than could be followed")
+                yield Tick()
+            raise StreamLost("gw1", "'conntrack -E' has ended")
         finally:
             self.closed.set()
 
@@ -66,7 +66,7 @@ def told(_event: str, **_facts: object) -> None:
 
 
 def test_a_lost_stream_is_said_to_be_lost_and_begun_again() -> None:
-    gateway, ears, events = Gateway([[(), (SWARM,)], [()]]), Ears(wanted=4), list[str]()
+    gateway, ears, events = Gateway([[Tick(), Tick((SWARM,))], [Tick()]]), Ears(wanted=4), list[str]()
     follower = Follower("gw1", gateway.stream, 0.0, ears, lambda event, **_facts: events.append(event))
     follower.start()
     assert ears.enough.wait(PATIENCE_S)
@@ -81,18 +81,18 @@ def test_a_lost_stream_is_said_to_be_lost_and_begun_again() -> None:
 
 
 def test_a_follower_says_why_there_are_only_polls() -> None:
-    gateway, ears = Gateway([[()], [()]]), Ears(wanted=2)
+    gateway, ears = Gateway([[Tick()], [Tick()]]), Ears(wanted=2)
     follower = Follower("gw1", gateway.stream, 0.0, ears, told)
     assert "not begun yet" in follower.trouble
     follower.start()
     assert ears.enough.wait(PATIENCE_S)
-    assert follower.trouble == "gw1: more sessions came than could be followed"
+    assert follower.trouble == "gw1: 'conntrack -E' has ended"
     follower.stop()
     follower.join(PATIENCE_S)
 
 
 def test_a_follower_that_is_stopped_closes_its_stream() -> None:
-    gateway, ears = Gateway([[()]]), Ears(wanted=3)
+    gateway, ears = Gateway([[Tick()]]), Ears(wanted=3)
     follower = Follower("gw1", gateway.stream, 0.0, ears, told)
     follower.start()
     assert ears.enough.wait(PATIENCE_S)
@@ -103,18 +103,42 @@ def test_a_follower_that_is_stopped_closes_its_stream() -> None:
 
 def test_a_sentry_calls_when_somebody_crosses() -> None:
     called: list[Sequence[Crossing]] = []
-    sentry = Sentry([RULE], Watching(in_a_row=2), called.append, lambda: None)
+    sentry = Sentry([RULE], Watching(in_a_row=2), called.append, told)
     for _ in range(3):
-        sentry.hear([SWARM])
+        sentry.hear(Tick((SWARM,)))
     assert [[crossing.address for crossing in crossings] for crossings in called] == [[SWARM.address]]
 
 
-def test_a_sentry_that_missed_something_starts_again_and_asks_for_the_tables() -> None:
+def test_a_sentry_whose_stream_was_lost_starts_again_and_asks_for_the_tables() -> None:
     called: list[Sequence[Crossing]] = []
     asked: list[str] = []
-    sentry = Sentry([RULE], Watching(in_a_row=2), called.append, lambda: asked.append("tables"))
+    sentry = Sentry([RULE], Watching(in_a_row=2), called.append, asked.append)
     for _ in range(3):
-        sentry.hear([SWARM])
+        sentry.hear(Tick((SWARM,)))
         sentry.lose()
         sentry.begin()
-    assert (called, asked) == ([], ["tables"] * 3)
+    assert (called, asked) == ([], ["the stream was lost"] * 3)
+
+
+def test_what_was_heard_beside_what_was_missed_counts() -> None:
+    called: list[Sequence[Crossing]] = []
+    sentry = Sentry([RULE], Watching(in_a_row=2), called.append, told)
+    for _ in range(3):
+        sentry.hear(Tick((SWARM,), missed="too many at once"))
+    assert [[crossing.address for crossing in crossings] for crossings in called] == [[SWARM.address]]
+
+
+def test_a_flood_asks_for_the_tables_once_per_window() -> None:
+    asked: list[str] = []
+    sentry = Sentry([RULE], Watching(ticks=8, in_a_row=2), lambda _crossings: None, asked.append)
+    for _ in range(24):
+        sentry.hear(Tick(missed="too many at once"))
+    assert asked == ["too many at once"] * 3
+
+
+def test_whom_the_windows_find_is_looked_at_before_the_tables() -> None:
+    heard: list[str] = []
+    sentry = Sentry([RULE], Watching(in_a_row=2), lambda _crossings: heard.append("crossed"), heard.append)
+    for missed in ("too many at once", "", "", ""):
+        sentry.hear(Tick((SWARM,), missed))
+    assert heard == ["crossed", "too many at once"]

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from switchguard import plugins
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -49,11 +51,13 @@ def test_everything_is_in_the_wheel(python: Path, tmp_path: Path) -> None:
         "from importlib.resources import files\n"
         "from switchguard import plugins\n"
         "assert (files('switchguard.lab') / 'evening.json').is_file()\n"
+        "assert (files('switchguard.web') / 'languages' / 'en.toml').is_file()\n"
+        "assert (files('switchguard.web') / 'templates' / 'page.html').is_file()\n"
         "print(switchguard.__file__, *(plugins.driver(name).platform for name in plugins.driver_names()))",
         cwd=tmp_path,
     )
     assert str(python.parent.parent) in told
-    assert "arista_eos cisco_ios linux" in told
+    assert " ".join(plugins.driver_names()) in told
 
 
 def test_the_core_passes_its_tests_from_the_wheel(python: Path, tmp_path: Path) -> None:

@@ -23,7 +23,8 @@ from switchguard.core.changes import Outcome, Plan
 from switchguard.core.decide import manual
 from switchguard.core.explain import penalty_phrase, verdict_sentence
 from switchguard.core.model import Attribution
-from switchguard.core.penalties import Block, Penalty, RateLimit, Release, SessionCap, Verdict
+from switchguard.core.notices import News
+from switchguard.core.penalties import Block, Decision, Penalty, RateLimit, Release, SessionCap, Verdict
 from switchguard.core.plan import nothing, restricted
 from switchguard.cycle import PLACES, USAGE, look, make_plan, remember
 from switchguard.edge.units import parse_duration, parse_rate
@@ -59,7 +60,9 @@ def carry_out(
     wanted = [verdict for verdict in wiring.ledger.standing() if verdict.id not in ended]
     whole = make_plan(wiring.site.policy, wiring.doors(), attribution, [*wanted, *new], clock())
     plan = restricted(whole, {*ended, *(verdict.id for verdict in new)}, wiring.ledger.held())
-    outcomes = show_and_ask(wiring, plan, manner, lambda: wiring.ledger.sentence(new, released, clock()))
+    decision = Decision(tuple(new), tuple(released))
+    letters = wiring.letters(News(decision, plan, attribution))
+    outcomes = show_and_ask(wiring, plan, manner, lambda: wiring.ledger.sentence(new, released, clock(), letters))
     finish(plan, outcomes)
 
 
@@ -326,7 +329,8 @@ def release_all(
     released = [Release(verdict, f"release-all: {reason} ({operator()})") for verdict in standing]
     attribution = attribute(look_around(wiring, PLACES))
     plan = make_plan(wiring.site.policy, wiring.doors(), attribution, (), clock())
-    outcomes = show_and_ask(wiring, plan, manner, lambda: wiring.ledger.sentence((), released, clock()))
+    letters = wiring.letters(News(Decision((), tuple(released)), plan, attribution))
+    outcomes = show_and_ask(wiring, plan, manner, lambda: wiring.ledger.sentence((), released, clock(), letters))
     finish(plan, outcomes)
 
 

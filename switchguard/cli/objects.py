@@ -1,13 +1,15 @@
 """The JSON that `--json` prints. Its keys are a promise (docs/json.md): they are only ever added to."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from switchguard.core.changes import Change, Diff, Outcome, Plan, Slot
-from switchguard.core.model import Attribution, Client, Gap, Location, Snapshot
+from switchguard.core.copies import contested_of
+from switchguard.core.model import Attribution, Client, Contested, Gap, Location, Snapshot
 from switchguard.core.penalties import Exemption, Finding, Penalty, Refusal
 from switchguard.core.rules.naughty_factor import Factor
+from switchguard.core.traces import Link
 from switchguard.errors import DeviceError
 
 if TYPE_CHECKING:  # SQLAlchemy takes a third of a second; not every command has a ledger
@@ -71,13 +73,47 @@ def location_object(location: Location | None) -> Json | None:
     }
 
 
-def client_object(client: Client, factor: Factor | None) -> Json:
+def contested_object(it: Contested) -> Json:
+    return {
+        "mac": str(it.mac),
+        "addresses": [str(address) for address in it.addresses],
+        "ports": [{"device": device, "port": port} for device, port in it.ports],
+        "why": it.why,
+        "certain": it.certain,
+        "at_once": it.at_once,
+        "suspect": location_object(it.suspect),
+    }
+
+
+def contested_objects(attribution: Attribution, client: Client | None = None) -> list[Json]:
+    """By MAC; only those that have to do with the client, if there is one."""
+    return [contested_object(it) for it in contested_of(attribution, client)]
+
+
+def link_object(link: Link) -> Json:
+    value, low, high = link.similarity or (None, None, None)
+    return {
+        "old": str(link.old),
+        "new": str(link.new),
+        "confidence": link.confidence,
+        "because": list(link.because),
+        "similarity": None if value is None else {"value": round(value, 3), "low": low, "high": high},
+        "since": link.since.isoformat(),
+        "at": link.at.isoformat(),
+        "followed": list(link.followed),
+        "undone": link.undone,
+    }
+
+
+def client_object(client: Client, factor: Factor | None, links: Iterable[Link] = ()) -> Json:
     usage = client.usage
     return {
         "client": client.identity,
         "macs": [str(mac) for mac in client.macs],
         "addresses": [str(address) for address in client.addresses],
         "owner": client.owner,
+        "randomised": any(mac.is_local for mac in client.macs),
+        "links": [link_object(link) for link in links if link.old in client.macs or link.new in client.macs],
         "location": location_object(client.location),
         "why_not": client.why_no_location or None,
         "sessions": usage.sessions if usage else 0,
@@ -90,12 +126,13 @@ def client_object(client: Client, factor: Factor | None) -> Json:
     }
 
 
-def top_object(attribution: Attribution, ranked: Iterable[tuple[Client, Factor]]) -> Json:
+def top_object(attribution: Attribution, ranked: Iterable[tuple[Client, Factor]], links: Sequence[Link] = ()) -> Json:
     return {
         "at": attribution.at.isoformat(),
-        "clients": [client_object(client, factor) for client, factor in ranked],
+        "clients": [client_object(client, factor, links) for client, factor in ranked],
         "gaps": [gap_object(gap) for gap in attribution.gaps],
         "unattributed": [{"what": u.what, "why": u.why, "sessions": u.sessions} for u in attribution.unattributed],
+        "contested": contested_objects(attribution),
     }
 
 
@@ -179,6 +216,7 @@ def penalty_record_object(record: "PenaltyRecord") -> Json:
         "id": verdict.id,
         "client": verdict.client,
         "macs": [str(mac) for mac in verdict.macs],
+        "follows": verdict.follows,
         "penalty": penalty_object(verdict.penalty),
         "device": slots[0]["device"] if slots else None,
         "station": slots[0]["station"] if slots else None,
@@ -209,7 +247,7 @@ def poll_object(snapshot: Snapshot, seconds: float) -> Json:
         "at": snapshot.at.isoformat(),
         "seconds": round(seconds, 3),
         "tables": [
-            {"device": r.device, "table": r.table, "rows": r.rows, "seconds": round(r.seconds, 3)}
+            {"device": r.device, "table": r.table, "rows": r.rows, "seconds": round(r.seconds, 3), "octets": r.octets}
             for r in snapshot.readings
         ],
         "gaps": [gap_object(gap) for gap in snapshot.gaps],

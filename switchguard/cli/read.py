@@ -16,8 +16,11 @@ from switchguard.cli.targets import find, parse_target, why_unknown
 from switchguard.cli.wiring import Wiring, clock, site_directory
 from switchguard.core.attribute import attribute
 from switchguard.core.changes import Change, Diff
+from switchguard.core.copies import contested_of
 from switchguard.core.model import Attribution, Client, Gap, Reading, Snapshot, Table
+from switchguard.core.person import together
 from switchguard.core.rules.naughty_factor import Factor, factor
+from switchguard.core.traces import Link
 from switchguard.cycle import PLACES, USAGE, look
 from switchguard.edge.evening import load_evening
 from switchguard.edge.session_netmiko import fetch_host_key
@@ -185,17 +188,33 @@ def top(
     wiring = Wiring.of(ctx.obj) if file is None else None
     while True:
         snapshot = look_around(wiring, USAGE | PLACES) if wiring else load_snapshot(file or Path())
-        attribution = attribute(snapshot)
+        attribution = people_of(wiring, attribute(snapshot))
+        links = known_links(wiring)
         ranked = ranking(attribution, by)[:limit]  # type: ignore[arg-type]  # checked above
         if as_json:
-            typer.echo(objects.dump(objects.top_object(attribution, ranked)))
+            typer.echo(objects.dump(objects.top_object(attribution, ranked, links)))
         else:
             if watch:
                 show.console().clear()
-            show.show_ranking(attribution, ranked)
+            show.show_ranking(attribution, ranked, links)
         if not watch:
             return
         time.sleep(5)
+
+
+def people_of(wiring: Wiring | None, attribution: Attribution) -> Attribution:
+    """Each person as one client, where the site wants it so."""
+    if wiring is None or not wiring.site.policy.identity.per_person:
+        return attribution
+    people = wiring.people(wiring.site.policy)
+    return together(attribution, people) if people else attribution
+
+
+def known_links(wiring: Wiring | None) -> tuple[Link, ...]:
+    """Nothing without a ledger: looking needs none."""
+    if wiring is None or ("://" not in wiring.site.ledger and not Path(wiring.site.ledger).exists()):
+        return ()
+    return wiring.ledger.links()
 
 
 def locate(
@@ -246,11 +265,14 @@ def plan(ctx: typer.Context, file: Recording = None, policy: OtherPolicy = None,
     if as_json:
         hits = hits_object(wiring.site.policy, seen.findings)
         blind = objects.blind_spot_objects(seen.blind or ())
-        typer.echo(objects.dump({**objects.plan_object(seen.plan, diffs), "rules": hits, "blind_spots": blind}))
+        copies = objects.contested_objects(seen.attribution)
+        besides = {"rules": hits, "blind_spots": blind, "contested": copies}
+        typer.echo(objects.dump({**objects.plan_object(seen.plan, diffs), **besides}))
     else:
         show_hits(wiring.site.policy, seen.findings)
         show.show_plan(seen.plan, diffs)
         show.show_refusals(seen.decision.declined)
+        show.show_contested(contested_of(seen.attribution))
         show.show_blind_spots(seen.blind or ())
         show.show_gaps(seen.snapshot.gaps)
     if seen.plan.changes or seen.plan.observed:

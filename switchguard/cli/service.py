@@ -1,30 +1,41 @@
-"""`run`: the service, and `status`: how it is."""
+"""`run`: the service."""
 
 import logging
 import os
 import signal
 import sys
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from datetime import timedelta
 from queue import SimpleQueue
+from typing import TYPE_CHECKING
 
 import typer
 
-from switchguard.cli import objects, show
-from switchguard.cli.options import Json
+from switchguard.cli.counters import install, may_count
+from switchguard.cli.health import ledger_octets, pass_object
 from switchguard.cli.wiring import Wiring, clock
-from switchguard.core.explain import change_sentence, refusal_sentence
+from switchguard.core.copies import contested_of
+from switchguard.core.explain import change_sentence, contested_sentence, refusal_sentence
+from switchguard.core.model import Snapshot, Table
 from switchguard.core.notices import notices
 from switchguard.core.tally import Watching
+from switchguard.core.visitors import faces
 from switchguard.cycle import Pass
 from switchguard.edge.endings import EndingsFollower
 from switchguard.edge.logs import configure_logs
-from switchguard.edge.traps import TrapReceiver, senders
+from switchguard.edge.metrics import Metrics, PassNumbers
+from switchguard.edge.thrift import give_back, share_one_heap
 from switchguard.errors import SwitchguardError
-from switchguard.schedule import Periods, Service, Setup
+from switchguard.schedule import Periods, Rhythm, Service, Setup
+
+if TYPE_CHECKING:
+    from switchguard.edge.traps import TrapReceiver
 
 LOG = logging.getLogger("switchguard")
 
+LOST = "stream lost"
+"""How the events begin that tell of one."""
 CUTS_REACH = timedelta(days=3)
 """Ends of penalties that are younger keep the history from being summed across them: days are summed by then."""
 
@@ -37,21 +48,29 @@ def run(ctx: typer.Context) -> None:
 
     Example: switchguard --site /etc/switchguard run
     """
+    share_one_heap()
     configure_logs("plain" if sys.stderr.isatty() else "json")
     wiring = listening(Wiring.of(ctx.obj))
-    service = Service(setup(wiring), tell, lambda result: report(wiring, result, service.following()))
+    metrics = Metrics(lambda: ledger_octets(wiring.site.ledger))
+    service = Service(
+        setup(wiring, metrics), counting(metrics, tell), lambda result: report(wiring, result, service, metrics)
+    )
     asked: SimpleQueue[int] = SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda received, _frame: asked.put(received))
     service.start()
-    followers = follow_endings(wiring)
+    deliver(wiring)
+    offer(wiring, metrics)
+    followers = follow_endings(wiring, metrics)
     traps = hear_traps(wiring, service)
     tell("started", site=str(wiring.site.path), mode=str(wiring.site.policy.mode), devices=len(wiring.devices))
     while asked.get() == signal.SIGHUP:
-        wiring = reload(ctx, service, wiring)
+        wiring = reload(ctx, service, wiring, metrics)
+        deliver(wiring)
+        offer(wiring, metrics)
         for follower in followers:
             follower.stop()
-        followers = follow_endings(wiring)
+        followers = follow_endings(wiring, metrics)
         if traps is not None:
             traps.stop()
         traps = hear_traps(wiring, service)
@@ -73,22 +92,74 @@ def listening(wiring: Wiring) -> Wiring:
     return wiring
 
 
-def setup(wiring: Wiring) -> Setup:
-    poll, follow = wiring.site.poll, wiring.site.follow
+def counting(metrics: Metrics, say: Callable[..., None]) -> Callable[..., None]:
+    """Says it; and streams that were lost are counted."""
+
+    def told(event: str, **facts: object) -> None:
+        say(event, **facts)
+        if event.startswith(LOST):
+            metrics.lost(str(facts["gateway"]))
+
+    return told
+
+
+def offer(wiring: Wiring, metrics: Metrics) -> None:
+    """Numbers for Prometheus, where the site says so. A port that is taken costs them and nothing else."""
+    metrics.stop()
+    if wiring.site.metrics is None:
+        return
+    try:
+        metrics.serve(*wiring.site.metrics)
+    except SwitchguardError as error:
+        warn("metrics are not offered", why=str(error))
+
+
+def deliver(wiring: Wiring) -> None:
+    """Notices leave in a thread of their own, where the site has any."""
+    if wiring.postman is not None:
+        wiring.postman.start()
+
+
+def setup(wiring: Wiring, metrics: Metrics) -> Setup:
+    poll, follow, doors = wiring.site.poll, wiring.site.follow, wiring.doors()
+
+    def gather(tables: Collection[Table]) -> Snapshot:
+        snapshot = doors.gather(tables)
+        metrics.read(snapshot)
+        keep_counting(wiring, snapshot)
+        return snapshot
+
     return Setup(
         wiring.site.policy,
-        wiring.doors(),
-        Periods(poll.nat_size, poll.nat, poll.tables, poll.counters),
+        replace(doors, gather=gather),
+        Periods(poll.nat_size, poll.nat, poll.tables, poll.counters, poll.nat_ceiling),
         begins=wiring.streams("begins") if follow.begins else {},
         watching=Watching(follow.tick.total_seconds(), round(follow.window / follow.tick), follow.windows),
+        counters=frozenset({"counters", "octets"} if follow.counters else {"counters"}),
     )
 
 
-def hear_traps(wiring: Wiring, service: Service) -> TrapReceiver | None:
+def keep_counting(wiring: Wiring, snapshot: Snapshot) -> None:
+    """With `accounting: nft`: a gateway that does not count (yet, or since it was restarted) is told to, if it may be
+    written to at all."""
+    for gap in snapshot.gaps:
+        if gap.table != "octets" or wiring.ledger.paused() or not may_count(wiring, gap.device):
+            continue
+        try:
+            install(wiring, gap.device)
+        except SwitchguardError as error:
+            warn("clients are not counted", device=gap.device, why=str(error))
+        else:
+            tell("clients are counted from now on", device=gap.device)
+
+
+def hear_traps(wiring: Wiring, service: Service) -> "TrapReceiver | None":
     """Where the site says so. A port that is taken costs the traps and nothing else."""
     where = wiring.site.traps
     if where is None:
         return None
+    from switchguard.edge.traps import TrapReceiver, senders  # pysnmp takes 10 MB, which only traps and v3 need
+
     receiver = TrapReceiver(where, senders(wiring.site.endpoints), lambda hint: service.nudge(hint.device, hint.macs))
     try:
         receiver.start()
@@ -98,116 +169,69 @@ def hear_traps(wiring: Wiring, service: Service) -> TrapReceiver | None:
     return receiver
 
 
-def follow_endings(wiring: Wiring) -> tuple[EndingsFollower, ...]:
+def follow_endings(wiring: Wiring, metrics: Metrics) -> tuple[EndingsFollower, ...]:
     """With `accounting: events`: one thread per gateway that tells of sessions as they end."""
     chosen = wiring.streams("ends") if wiring.site.follow.ends else {}
-    followers = tuple(EndingsFollower(name, it, wiring.memory.endings, clock, warn) for name, it in chosen.items())
+    endings, told = wiring.memory.endings, counting(metrics, warn)
+    followers = tuple(EndingsFollower(name, it, endings, clock, told) for name, it in chosen.items())
     for follower in followers:
         follower.start()
     return followers
 
 
-def reload(ctx: typer.Context, service: Service, wiring: Wiring) -> Wiring:
+def reload(ctx: typer.Context, service: Service, wiring: Wiring, metrics: Metrics) -> Wiring:
     """A broken site changes nothing: the old one stays in force."""
     try:
         fresh = listening(Wiring.of(ctx.obj))
-        service.reload(setup(fresh))
+        service.reload(setup(fresh, metrics))
     except SwitchguardError as error:
         warn("not reloaded, the old site stays in force", why=str(error))
         return wiring
     wiring.sessions.close()
+    if wiring.postman is not None:
+        wiring.postman.stop()
     tell("reloaded", site=str(fresh.site.path))
     return fresh
 
 
-def report(wiring: Wiring, result: Pass, following: Mapping[str, str]) -> None:
-    """What a pass did, to the log and for `status`."""
+def report(wiring: Wiring, result: Pass, service: Service, metrics: Metrics) -> None:
+    """What a pass did, to the log, for `status` and for Prometheus."""
     for outcome in result.outcomes:
         tell(outcome.state, device=outcome.change.slot.device, what=change_sentence(outcome.change), why=outcome.why)
     for refusal in (*result.plan.refusals, *result.decision.declined):
         warn("refused", what=refusal_sentence(refusal), safeguard=refusal.safeguard)
     for change in result.plan.observed:
         tell("observed", device=change.slot.device, what=change_sentence(change))
+    for it in contested_of(result.attribution):
+        warn("contested MAC", mac=str(it.mac), what=contested_sentence(it), certain=it.certain)
     for gap in result.snapshot.gaps:
         warn("gap", device=gap.device, table=gap.table, why=gap.why)
     for notice in notices(result.decision, result.plan):
         wiring.notifier.tell(notice.subject, notice.text)
+    if wiring.postman is not None:
+        wiring.postman.nudge()
     if result.calm:
         warn("not judging", why=result.calm)
-    snapshot = result.snapshot
-    wiring.ledger.save_status(
-        {
-            "at": clock().isoformat(),
-            "pid": os.getpid(),
-            "mode": str(wiring.site.policy.mode),
-            "clients": len(result.attribution.clients),
-            "translations": {
-                size.device: {"entries": size.entries, "limit": size.limit} for size in snapshot.nat_sizes
-            },
-            "seconds": {f"{r.device} {r.table}": round(r.seconds, 3) for r in snapshot.readings},
-            "gaps": [objects.gap_object(gap) for gap in snapshot.gaps],
-            "calm": result.calm,
-            "streams": dict(following),
-            "blind_spots": blind_now(wiring, result),
-        }
-    )
+    following, rhythm = service.following(), service.rhythm()
+    wiring.ledger.save_status(pass_object(wiring, result, following, rhythm))
+    metrics.passed(pass_numbers(wiring, result, rhythm))
+    metrics.keeps_time(rhythm.stretched, rhythm.skipped, {name: not trouble for name, trouble in following.items()})
+    wiring.ledger.save_faces(faces(result.attribution, wiring.ledger.present()))
     wiring.memory.tidy(wiring.site.policy, wiring.ledger.past(clock() - CUTS_REACH), clock())
+    give_back()
 
 
-def blind_now(wiring: Wiring, result: Pass) -> list[objects.Json]:
-    """Of a pass that asked no rule (for a hint, for a stream, in doubt about the tables): as the last one found."""
-    if result.blind is not None:
-        return objects.blind_spot_objects(result.blind)
-    last = wiring.ledger.status() or {}
-    return list(last.get("blind_spots", ()))
-
-
-def status(ctx: typer.Context, as_json: Json = False) -> None:
-    """How the service is: last pass, table sizes, gaps, penalties, and whether writes are paused.
-
-    Example: switchguard status --json
-    """
-    wiring = Wiring.of(ctx.obj)
-    last = wiring.ledger.status()
-    paused = wiring.ledger.paused()
-    standing = len(wiring.ledger.standing())
-    alive = last is not None and process_lives(int(last["pid"]))
-    if as_json:
-        typer.echo(
-            objects.dump(
-                {
-                    "running": alive,
-                    "paused": paused,
-                    "penalties": standing,
-                    "mode": wiring.site.policy.mode,
-                    "last_pass": last,
-                }
-            )
-        )
-        return
-    show.say(f"service: {'running' if alive else 'not running'}, mode {wiring.site.policy.mode}")
-    show.say(f"writes: {'paused - ' + paused if paused else 'allowed'}")
-    show.say(f"penalties standing: {standing}")
-    if last is None:
-        show.say("no pass has been made yet")
-        return
-    age = (clock() - datetime.fromisoformat(last["at"])).total_seconds()
-    show.say(f"last pass: {age:.0f} s ago, {last['clients']} clients")
-    for name, size in last["translations"].items():
-        ceiling = f" of {size['limit']:,}" if size["limit"] else ""
-        show.say(f"  {name}: {size['entries']:,}{ceiling} translations")
-    for name, trouble in last.get("streams", {}).items():
-        show.say(f"  {name}: {'only polled: ' + trouble if trouble else 'sessions are followed as they begin'}")
-    show.show_blind_spots((it["rule"], it["why"]) for it in last.get("blind_spots", ()))
-    for gap in last["gaps"]:
-        show.complain(f"  gap: {gap['device']} {gap['table']}: {gap['why']}")
-
-
-def process_lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+def pass_numbers(wiring: Wiring, result: Pass, rhythm: Rhythm) -> PassNumbers:
+    return PassNumbers(
+        at=clock(),
+        clients=len(result.attribution.clients),
+        unattributed=len(result.attribution.unattributed),
+        findings=result.findings,
+        penalties=tuple(verdict.penalty for verdict in wiring.ledger.standing()),
+        refusals=(*result.plan.refusals, *result.decision.declined),
+        outcomes=result.outcomes,
+        gaps=result.snapshot.gaps,
+        seconds=rhythm.pass_s,
+        paused=wiring.ledger.paused() is not None,
+        judging=result.calm is None,
+    )

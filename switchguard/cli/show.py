@@ -11,10 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from switchguard.core.changes import Diff, Outcome, Plan
-from switchguard.core.explain import change_sentence, location_sentence, refusal_sentence
-from switchguard.core.model import Attribution, Client, Gap
+from switchguard.core.copies import contested_of
+from switchguard.core.explain import change_sentence, contested_sentence, location_sentence, refusal_sentence
+from switchguard.core.model import Attribution, Client, Contested, Gap
 from switchguard.core.penalties import Refusal
 from switchguard.core.rules.naughty_factor import Factor
+from switchguard.core.traces import Link
 from switchguard.errors import DeviceError
 
 PIPE_WIDTH = 160
@@ -54,7 +56,7 @@ def table(*columns: str, right: Sequence[str] = ()) -> Table:
     return made
 
 
-def show_ranking(attribution: Attribution, ranked: Sequence[tuple[Client, Factor]]) -> None:
+def show_ranking(attribution: Attribution, ranked: Sequence[tuple[Client, Factor]], links: Sequence[Link] = ()) -> None:
     rows = table(
         "factor", "client", "address", "where", "sessions", "remotes", "active", "bytes", "because",
         right=("factor", "sessions", "remotes", "active", "bytes"),
@@ -65,14 +67,14 @@ def show_ranking(attribution: Attribution, ranked: Sequence[tuple[Client, Factor
             continue
         rows.add_row(
             Text(f"{factor.value:.2f}", style="bold red" if factor.value >= 0.8 else ""),
-            client.owner or client.identity.removeprefix("mac:"),
+            named(client),
             str(usage.address) + (f" +{len(client.addresses) - 1}" if len(client.addresses) > 1 else ""),
             where(client),
             f"{usage.sessions:,}",
             f"{usage.remotes:,}",
             "?" if usage.active_share is None else f"{usage.active_share:.0%}",
             octets(usage.bytes_in, usage.bytes_out),
-            factor.because,
+            "; ".join((factor.because, *linked(client, links))),
         )
     if rows.row_count:
         console().print(rows)
@@ -81,7 +83,25 @@ def show_ranking(attribution: Attribution, ranked: Sequence[tuple[Client, Factor
     for item in attribution.unattributed:
         if item.sessions:
             say(f"unattributed: {item.what} ({item.sessions:,} sessions): {item.why}")
+    show_contested(contested_of(attribution))
     show_gaps(attribution.gaps)
+
+
+def show_contested(contested: Iterable[Contested]) -> None:
+    for it in contested:
+        say(f"contested: {contested_sentence(it)}")
+
+
+def named(client: Client) -> str:
+    """With a word about a MAC that will soon be another one."""
+    randomised = " (randomised)" if any(mac.is_local for mac in client.macs) else ""
+    return (client.owner or client.identity.removeprefix("mac:")) + randomised
+
+
+def linked(client: Client, links: Sequence[Link]) -> list[str]:
+    """What the client probably was before."""
+    before = (link for link in links if link.new in client.macs and link.undone is None and link.confidence)
+    return [f"probably what was {link.old}, confidence {link.confidence:.2f}" for link in before]
 
 
 def where(client: Client) -> str:

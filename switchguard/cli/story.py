@@ -10,6 +10,7 @@ import typer
 from switchguard import plugins, ports
 from switchguard.cli import objects, show
 from switchguard.cli.act import Manner, carry_out, operator
+from switchguard.cli.identity import family, show_family
 from switchguard.cli.options import From, Json, Yes
 from switchguard.cli.read import look_around
 from switchguard.cli.targets import find, parse_target, why_unknown
@@ -17,8 +18,9 @@ from switchguard.cli.usage import clients_meant, hour_object, hours_of, parse_si
 from switchguard.cli.wiring import Wiring, clock
 from switchguard.core.attribute import attribute
 from switchguard.core.calendar import Calendar
+from switchguard.core.copies import contested_of
 from switchguard.core.explain import finding_sentence, location_sentence, penalty_phrase, verdict_sentence
-from switchguard.core.model import Gap, Mac
+from switchguard.core.model import ClientId, Gap, Mac
 from switchguard.core.penalties import Exemption, Release, Verdict
 from switchguard.core.rules import blind_spots, judge_all
 from switchguard.core.rules.naughty_factor import factor
@@ -37,6 +39,7 @@ CAPABILITIES: Mapping[str, type[object]] = {
     "interfaces": ports.ReadsInterfaces,
     "counters": ports.ReadsCounters,
     "neighbours": ports.ReadsLinks,
+    "leases": ports.ReadsLeases,
     "saved tables": ports.ReadsCapture,
 }
 
@@ -105,15 +108,18 @@ def explain(
     findings = [
         finding
         for finding in judge_all(evidence, policy.rules)
-        if client is not None and finding.client == client.identity
+        if client is not None and (finding.client == client.identity or not set(finding.macs).isdisjoint(client.macs))
     ]
+    macs, links = family(wiring, {*(client.macs if client else ()), *((wanted,) if isinstance(wanted, Mac) else ())})
     names = {str(wanted), *(map(str, (*client.macs, *client.addresses, client.identity)) if client else ())}
+    names |= {name for mac in macs for name in (str(mac), f"mac:{mac}")}
     known = [
         record for record in wiring.ledger.penalties(include_released=True) if names & set(subjects(record.verdict))
     ]
     events = wiring.ledger.history(*sorted(names))
     calendar, now = Calendar(policy.zone), clock()
     meant = {*clients_meant(wiring.archive, wanted), *((client.identity,) if client else ())}
+    meant |= {ClientId(f"mac:{mac}") for mac in macs}
     sources = {str(it) for it in (*(client.addresses if client else ()), wanted)}
     hours = hours_of(wiring.archive, sorted(meant), sorted(sources), parse_since(since, now), now, calendar)
     if client is None and not known and not events and not hours:
@@ -126,13 +132,16 @@ def explain(
             "findings": [objects.finding_object(finding) for finding in findings],
             "penalties": [objects.penalty_record_object(record) for record in known],
             "history": [objects.event_object(event) for event in events],
-            "links": [],
+            "links": [objects.link_object(link) for link in links],
             "hours": [hour_object(hour) for hour in hours],
             "blind_spots": objects.blind_spot_objects(blind),
+            "contested": objects.contested_objects(attribution, client) if client else [],
         }
         typer.echo(objects.dump(story))
         return
     show.show_location(client, client.why_no_location if client else why_unknown(attribution, wanted))
+    show.show_contested(contested_of(attribution, client) if client else ())
+    show_family(macs, links)
     if rating:
         show.say(f"factor {rating.value:.2f}: {rating.because}")
         for part, value in rating.parts.items():

@@ -1,24 +1,38 @@
 """What a person typed -> the client that is meant."""
 
+import re
 from ipaddress import ip_address
 
 from switchguard.core.model import Address, Attribution, Client, ClientId, Mac
 from switchguard.errors import BadTarget
+
+_NUMBERS = re.compile(r"[0-9a-fA-F]*\.[0-9a-fA-F.]*")
+"""With a dot, and nothing in it that only a name has."""
 
 Target = Mac | Address | str
 """A MAC, an address, or the name of an owner."""
 
 
 def parse_target(text: str) -> Target:
-    """A MAC in any spelling, an IPv4 or IPv6 address, or a user name. BadTarget for what looks like a broken one."""
+    """A MAC in any spelling, an IPv4 or IPv6 address, or a user name, also as `user:NAME`. BadTarget for what looks
+    like a broken one."""
+    if text.startswith("user:"):
+        return parse_user(text.removeprefix("user:"))
     for reading in (Mac.parse, ip_address):
         try:
             return reading(text)
         except ValueError:
             continue
-    if not text or any(character in text for character in ":./ "):
+    if not text or any(character in text for character in ":/ ") or _NUMBERS.fullmatch(text):
         raise BadTarget(f"{text!r} is neither a MAC address, an IP address nor a user name")
     return text
+
+
+def parse_user(text: str) -> str:
+    """Any name that a VPN may have told: `alice`, `a.smith@example.org`, `CN=alice`."""
+    if not text.strip() or not text.isprintable():
+        raise BadTarget(f"{text!r} is no name of a user")
+    return text.strip()
 
 
 def parse_mac(text: str) -> Mac:
@@ -38,7 +52,8 @@ def parse_address(text: str) -> Address:
 def meant(target: Target, client: Client | None) -> tuple[ClientId, tuple[Mac, ...], tuple[Address, ...]]:
     """Identity, MACs and addresses of a request: what was named and nothing else.
 
-    A MAC among several of one owner means that MAC alone, an address among several of one MAC that address alone.
+    A MAC among several of one owner means that MAC alone, an address among several of one MAC that address alone. An
+    address of a VPN user means the user: it is somebody else's tomorrow.
     """
     match target:
         case Mac():
@@ -47,6 +62,8 @@ def meant(target: Target, client: Client | None) -> tuple[ClientId, tuple[Mac, .
         case str():
             identity = ClientId(f"user:{target}")
             return (identity, client.macs, client.addresses) if client else (identity, (), ())
+        case _ if client is not None and client.identity.startswith("user:"):
+            return client.identity, client.macs, client.addresses
         case _:
             alone = client is not None and client.addresses == (target,)
             identity = client.identity if client is not None and alone else ClientId(f"address:{target}")
@@ -54,6 +71,10 @@ def meant(target: Target, client: Client | None) -> tuple[ClientId, tuple[Mac, .
 
 
 def find(attribution: Attribution, target: Target) -> Client | None:
+    if isinstance(target, str):
+        user = next((it for it in attribution.clients if it.identity == f"user:{target}"), None)
+        if user is not None:
+            return user
     for client in attribution.clients:
         if target in client.macs or target in client.addresses or target == client.owner:
             return client

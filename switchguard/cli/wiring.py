@@ -2,37 +2,48 @@
 
 import atexit
 import os
+import shlex
+import sys
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from switchguard import plugins
 from switchguard.core.changes import Enforced, Enforcer, Outcome, Plan, Slot
-from switchguard.core.model import Device, Gap, Snapshot, Table
+from switchguard.core.letters import Letter, Register
+from switchguard.core.model import Attribution, Device, Gap, Mac, Sight, Snapshot, Table
+from switchguard.core.notices import News, letters
 from switchguard.core.penalties import Penalty
+from switchguard.core.policy import Policy
 from switchguard.cycle import Doors
 from switchguard.edge.apply import apply
 from switchguard.edge.archive import Archive
 from switchguard.edge.evidence import Memory
 from switchguard.edge.gather import gather, read_enforced
-from switchguard.edge.history import History
+from switchguard.edge.history import History, Note
 from switchguard.edge.kept import KeptSessions
+from switchguard.edge.leases import read_all
 from switchguard.edge.ledger import SqlLedger
 from switchguard.edge.netbox import NetBox, NetBoxRegistry
 from switchguard.edge.notify import LogNotifier
+from switchguard.edge.notify_outbox import Outbox
 from switchguard.edge.registry import Registered, Registry
 from switchguard.edge.session import open_session
 from switchguard.edge.settings import Site, load_site
 from switchguard.edge.snapshots import load_snapshot
 from switchguard.edge.stream import streams
+from switchguard.edge.turns import Turns
+from switchguard.edge.vpn.pages import PAGES, pages_from, pages_text
+from switchguard.edge.vpn.sources import Pages, Users
+from switchguard.errors import LedgerError
 from switchguard.ports import ClearsSessions, Enforces, Notifier, Session, Stream
 
-KEEP_S = 150.0
-"""A resting session is closed after this long: longer than the usual poll period, shorter than an EXEC time-out."""
+if TYPE_CHECKING:
+    from switchguard.edge.notify_post import Postman
 
 
 def clock() -> datetime:
@@ -80,6 +91,10 @@ class Wiring:
         history = History(self.ledger.store, site.history, site.policy.zone)
         return Memory(history, self.archive, self.warn, site.logs, self.registry)
 
+    def people(self, policy: Policy) -> Mapping[Mac, str] | None:
+        """Whose each registered MAC is, as the registry is now."""
+        return policy.registry if self.registry is None else self.registry.people()
+
     @cached_property
     def registry(self) -> Registered | None:
         match self.site.registry:
@@ -89,6 +104,28 @@ class Wiring:
                 return NetBoxRegistry(netbox)
             case file:
                 return Registry(file)
+
+    def letters(self, news: News) -> tuple[Letter, ...]:
+        """What people are to be told of what was decided, as the registry knows them now."""
+        notices = self.site.notices
+        if notices is None:
+            return ()
+        people = None if self.registry is None else self.registry.people()
+        contacts = {} if self.registry is None else self.registry.contacts()
+        return letters(news, self.site.policy, notices.telling, Register(people or {}, contacts))
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        return Outbox(self.ledger.store)
+
+    @cached_property
+    def postman(self) -> "Postman | None":
+        """None where the site tells nobody."""
+        if self.site.notices is None:
+            return None
+        from switchguard.edge.notify_post import Postman  # apprise takes its time, and most commands tell nobody
+
+        return Postman(self.outbox, self.site.notices, self.site.policy.zone, clock, self.warn)
 
     @cached_property
     def notifier(self) -> Notifier:
@@ -109,9 +146,15 @@ class Wiring:
 
     @cached_property
     def sessions(self) -> KeptSessions:
-        kept = KeptSessions(self.site.endpoints, KEEP_S)
+        kept = KeptSessions(self.site.endpoints, self.site.keepalive.total_seconds())
         atexit.register(kept.close)
         return kept
+
+    @cached_property
+    def turns(self) -> Turns:
+        ledger = self.site.ledger
+        command = shlex.join((Path(sys.argv[0]).name, *sys.argv[1:]))
+        return Turns(None if "://" in ledger else Path(f"{ledger}.locks"), f"process {os.getpid()} ({command})")
 
     def opens(self, device: Device) -> AbstractContextManager[Session]:
         return self.sessions.open(device)
@@ -121,17 +164,84 @@ class Wiring:
         return streams(self.site.devices, lambda device: open_session(device, self.site.endpoints[device.name]), what)
 
     def gather(self, tables: Collection[Table]) -> Snapshot:
-        return gather(self.site.devices, self.opens, tables, clock, tell=self.tell)
+        """With the recent past of MACs that move about, as far as any process of this site has seen it. Together with
+        the tables that say who is where, the leases."""
+        wanted = {*tables, "leases"} if "fdb" in tables else tables
+        snooping = self.site.snooping
+        found = gather(self.site.devices, self.opens, wanted, clock, tell=self.tell, snooping=snooping)
+        found = self._with_users(found, tables)
+        found = self._with_leases(found) if "leases" in wanted else found
+        return replace(found, sights=self._sights(found.at)) if "fdb" in tables else found
+
+    def _with_leases(self, found: Snapshot) -> Snapshot:
+        told = read_all(self.site.leases, clock)
+        return replace(
+            found,
+            leases=(*found.leases, *told.leases),
+            readings=(*found.readings, *told.readings),
+            gaps=(*found.gaps, *told.gaps),
+        )
+
+    def _sights(self, now: datetime) -> tuple[Sight, ...]:
+        """Nothing without a ledger: looking needs none."""
+        if "://" not in self.site.ledger and not Path(self.site.ledger).exists():
+            return ()
+        try:
+            return self.memory.trails.known(now)
+        except LedgerError as error:
+            self.warn("where MACs have been is not known", why=str(error))
+            return ()
+
+    def look_again(self, names: Collection[str]) -> Snapshot:
+        """The forwarding tables of these devices, right before something is pushed."""
+        return gather([device for device in self.site.devices if device.name in names], self.opens, {"fdb"}, clock)
 
     def gather_from(self, names: Collection[str], tables: Collection[Table]) -> Snapshot:
         chosen = [device for device in self.site.devices if device.name in names]
-        return gather(chosen, self.opens, tables, clock, tell=self.tell)
+        return self._with_users(gather(chosen, self.opens, tables, clock, tell=self.tell), tables)
+
+    def _with_users(self, found: Snapshot, tables: Collection[Table]) -> Snapshot:
+        """Together with the tables that say who has which address, the sessions of VPN users; they are asked last."""
+        if not self.site.users or "arp" not in tables:
+            return found
+        return self.users.seen_by(found)
+
+    @cached_property
+    def users(self) -> Users:
+        return Users(self.site.users, self.devices, self.opens, clock, self._known_users)
+
+    def _known_users(self) -> Pages:
+        """As an earlier process left it. Nothing without a ledger: looking needs none."""
+        if "://" not in self.site.ledger and not Path(self.site.ledger).exists():
+            return {}
+        try:
+            return pages_from(self.memory.history.mark(PAGES))
+        except LedgerError as error:
+            self.warn("who was connected before is not known", why=str(error))
+            return {}
+
+    def keep(self, policy: Policy, snapshot: Snapshot, attribution: Attribution) -> None:
+        self.memory.keep(policy, snapshot, attribution)
+        if self.site.users:
+            self.memory.history.add(Note(snapshot.at), {PAGES: pages_text(self.users.pages)})
 
     def enforced(self) -> Mapping[str, Enforced | Gap]:
         return read_enforced(self.site.devices, self.opens, clock)
 
+    def enforced_on(self, names: Collection[str]) -> Mapping[str, Enforced | Gap]:
+        return read_enforced([device for device in self.site.devices if device.name in names], self.opens, clock)
+
     def apply(self, plan: Plan) -> tuple[Outcome, ...]:
-        return apply(plan, devices=self.devices, opens=self.opens, ledger=self.ledger, clock=clock, tell=self.tell)
+        return apply(
+            plan,
+            devices=self.devices,
+            opens=self.opens,
+            ledger=self.ledger,
+            clock=clock,
+            tell=self.tell,
+            turns=self.turns.take,
+            look=self.look_again,
+        )
 
     def doors(self) -> Doors:
         memory = self.memory
@@ -143,8 +253,11 @@ class Wiring:
             self.enforcers,
             clock,
             memory.recall,
-            memory.keep,
+            self.keep,
             self.gather_from,
+            self.enforced_on,
+            people=self.people,
+            letters=self.letters,
         )
 
     def doors_from(self, file: Path) -> Doors:
@@ -158,5 +271,10 @@ class Wiring:
             return by_device
 
         return replace(
-            self.doors(), gather=lambda _tables: snapshot, gather_from=None, enforced=held, clock=lambda: snapshot.at
+            self.doors(),
+            gather=lambda _tables: snapshot,
+            gather_from=None,
+            enforced_on=None,
+            enforced=held,
+            clock=lambda: snapshot.at,
         )

@@ -10,18 +10,23 @@ counts as nothing where it is negative. Where even the oldest session is younger
 are new, which is a better lower bound. The sum of lower bounds is one too, so a long history never exceeds the truth.
 What is lost is mostly short sessions; a long download is exact but for its last minute.
 
+An address that is lent to people (users.py) is counted for whoever began the sessions in it. After a hand-over the new
+holder's are all new; what the former one's moved in their last moments is lost, never the new holder's.
+
 Where no gateway counts a client's octets, the counters of its access port do: everything that passed the port, local
 traffic included, exact for one MAC, shared out by sessions and marked as an estimate for several. A port counts for
-those who were behind it at both readings; whoever just moved begins anew. A client is counted by one of the two ways at
-a time, and what one way has covered the other never covers again.
+those who were behind it at both readings; whoever just moved begins anew. A gateway that counts single clients
+(`accounting: nft`, client_counters.py) is believed instead of its table. A client is counted by one way at a time, and
+what one way has covered another never covers again.
 """
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
+from switchguard.core.client_counters import CounterBook, count_clients
 from switchguard.core.evidence import Traffic
 from switchguard.core.model import (
     Address,
@@ -34,10 +39,12 @@ from switchguard.core.model import (
     Reading,
     Role,
     Snapshot,
+    UserSession,
 )
 from switchguard.core.rates import LONGEST_GAP_S, Rate, rate
+from switchguard.core.users import share_out, user_id, zone_at
 
-Way = Literal["nat", "port"]
+Way = Literal["nat", "port", "counters"]
 Place = tuple[str, str]
 """(device, port)"""
 
@@ -113,6 +120,8 @@ class Books:
     ports: Mapping[Place, PortBook] = field(default_factory=dict)
     settled: Mapping[ClientId, tuple[Way, datetime]] = field(default_factory=dict)
     """By which way a client was counted last, and until when."""
+    clients: Mapping[str, CounterBook] = field(default_factory=dict)
+    """By gateway that counts single clients."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,25 +177,42 @@ def account(
     `meters`: interfaces to be metered beside those of the gateways.
     """
     sums = _by_gateway(snapshot.nat)
-    holders = {address: client.identity for client in attribution.clients for address in client.addresses}
+    everywhere = {
+        address: client.identity
+        for client in attribution.clients
+        for address in client.addresses
+        if zone_at(address, attribution.user_zones) is None
+    }
+    lent = _lent(snapshot)
+
+    def holders_of(gateway: str) -> Mapping[Address, ClientId | None]:
+        return {**everywhere, **{it: user_id(of.user) for it, of in lent.get(gateway, {}).items()}}
+
+    by_client = count_clients(books.clients, snapshot, holders_of)
     gateways = dict(books.gateways)
     parts: list[Moved] = []
     opened: list[Opened] = []
     for reading in _newer(snapshot.readings, books.gateways):
-        book = gateways.get(reading.device)
+        book, borrowed = gateways.get(reading.device), lent.get(reading.device, {})
+        holders = holders_of(reading.device)
         page = _page(book, reading, sums.get(reading.device, {}), holders)
         gateways[reading.device] = page
         if book is not None:
             rows, told = sums.get(reading.device, {}), (ended or {}).get(reading.device)
-            gateways[reading.device], found = _compared(book, page, rows, told, holders)
-            parts += found
+            gateways[reading.device], found = _compared(book, page, rows, told, holders, borrowed)
+            parts += found if reading.device not in by_client.gateways else ()
             opened += _opened(book, page, rows)
-    by_port = {client.identity for client in attribution.clients if _needs_port(client, gateways)}
+    by_port = {
+        client.identity
+        for client in attribution.clients
+        if by_client.addresses.isdisjoint(client.addresses) and _needs_port(client, gateways)
+    }
     ports, of_ports, metered = _ports(books.ports, snapshot, attribution, by_port, meters)
     counted: list[tuple[Way, Moved]] = [("nat", it) for it in parts if it.client not in by_port]
     counted += [("port", it) for it in of_ports]
+    counted += [("counters", Moved(*it)) for it in by_client.moved]
     moved, settled = _settle(books.settled, counted, snapshot.at)
-    return Account(Books(gateways, ports, settled), moved, tuple(opened), metered)
+    return Account(Books(gateways, ports, settled, by_client.books), moved, tuple(opened), metered)
 
 
 # --- translation tables ----------------------------------------------------------------------------------------------
@@ -225,7 +251,7 @@ def _newer(readings: Iterable[Reading], gateways: Mapping[str, NatBook]) -> Iter
 
 
 def _page(
-    book: NatBook | None, reading: Reading, rows: Mapping[Address, _Row], holders: Mapping[Address, ClientId]
+    book: NatBook | None, reading: Reading, rows: Mapping[Address, _Row], holders: Mapping[Address, ClientId | None]
 ) -> NatBook:
     """An empty table says nothing about whether octets are counted: it stays as it was."""
     totals = {address: Total(holders.get(address), row.octets, row.sessions) for address, row in rows.items()}
@@ -233,14 +259,28 @@ def _page(
     return NatBook(reading.at, reading.at + timedelta(seconds=reading.seconds), totals, tells)
 
 
+def _lent(snapshot: Snapshot) -> Mapping[str, Mapping[Address, UserSession]]:
+    """Gateway -> address that is lent to people -> the session in which everything began that its table has; of an
+    address that the table does not have, the session of now."""
+    shared, tables = share_out(snapshot), {(row.device, row.address) for row in snapshot.nat}
+    found: dict[str, dict[Address, UserSession]] = defaultdict(dict)
+    for gateway in {reading.device for reading in snapshot.readings if reading.table == "nat"}:
+        found[gateway] = {it: of for it, of in shared.connected.items() if (gateway, it) not in tables}
+    for (gateway, address), session in shared.whose.items():
+        found[gateway][address] = session
+    return found
+
+
 def _compared(
     before: NatBook,
     now: NatBook,
     rows: Mapping[Address, _Row],
     ended: Mapping[Address, Octets] | None,
-    holders: Mapping[Address, ClientId],
+    holders: Mapping[Address, ClientId | None],
+    lent: Mapping[Address, UserSession],
 ) -> tuple[NatBook, list[Moved]]:
-    """What each address moved; an address that changed hands in between is nobody's for that time."""
+    """What each address moved; an address that changed hands in between is nobody's for that time, unless it is `lent`:
+    then nothing of what its holder has now was in the table before."""
     totals, moved = dict(now.totals), []
     for address in now.totals.keys() | before.totals.keys() | (ended or {}).keys():
         old = before.totals.get(address, Total(holders.get(address), NOTHING))
@@ -254,6 +294,9 @@ def _compared(
                 totals[address] = Total(holder, row.octets, row.sessions, owed)
         else:
             octets = _at_least(old.octets, row, (now.began - before.ended).total_seconds())
+        session = lent.get(address)
+        if session is not None and (session.since > before.began or old.client not in (None, holder)):
+            octets, old = row.octets, replace(old, client=holder)
         if holder is not None and old.client == holder and octets != NOTHING:
             moved.append(Moved(holder, Traffic(before.began, now.began, octets.received, octets.sent)))
     return NatBook(now.began, now.ended, totals, now.tells or ended is not None), moved

@@ -6,21 +6,29 @@ far more often than a swarm. Standing penalties and streaks stay as they are mea
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 
 from switchguard.core.model import Reading, Snapshot, Table
 from switchguard.core.rates import LONGEST_GAP_S, restarted, uptimes
 
 SHRUNKEN = 0.5
 """A table with fewer than this share of its former rows is no longer the same view."""
+PERIODS_MISSED = 2.5
+"""Of the translation-table poll: as many as may be missing before a silence is a gap."""
 FEW_ROWS = 50
 """Smaller tables may halve by ordinary coming and going."""
+
+
+def patience_s(period: timedelta) -> float:
+    """The longest silence that is no gap, where translation tables are read this often: 15 min or more."""
+    return max(LONGEST_GAP_S, PERIODS_MISSED * period.total_seconds())
 
 
 def pause_reason(previous: Snapshot, current: Snapshot, longest_gap_s: float = LONGEST_GAP_S) -> str | None:
     """Why judging pauses in this cycle, or None.
 
     A table that is missing altogether is a Gap and keeps its own rules; here it counts neither as read nor as shrunken.
-    `longest_gap_s` must exceed the period of the translation-table poll.
+    `longest_gap_s` must exceed the period of the translation-table poll: `patience_s`.
     """
     return next(_reasons(previous, current, longest_gap_s), None)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from switchguard.core.model import Address, Device, Network, Station
+from switchguard.core.model import Address, Device, Mac, Network, Station
 from switchguard.core.penalties import Penalty, Refusal
 
 
@@ -64,6 +64,20 @@ class HeldSlot:
 
 
 @dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """Where a forwarding table had a MAC that is to be blocked: what the block rests on."""
+
+    mac: Mac
+    device: str
+    ports: frozenset[str]
+    """All ports of that device on which it was then."""
+    edge: str | None
+    """The one of them that is its own; None: the device only passed it on."""
+    at: datetime
+    """When the table said so."""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """`changes` will be made in this order; `observed` would be, were the device in enforce mode."""
 
@@ -76,6 +90,8 @@ class Plan:
     """True on the device and ours by the ledger (the outcome of a push was lost): record as verified, push nothing."""
     forgotten: tuple[Slot, ...] = ()
     """Ours by the ledger, wanted no more, and already gone from the device: record as released, push nothing."""
+    whereabouts: tuple[Whereabouts, ...] = field(default=(), compare=False)
+    """Of each MAC that a change would newly block: asked for again before the push."""
 
 
 @dataclass(frozen=True, slots=True)

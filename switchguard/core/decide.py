@@ -10,7 +10,8 @@ there the database's purge setting decides how long memory lasts.) A rule with a
 and a zone may soften what comes out (`ladder`).
 
 When a rule's penalty has run its time it may be followed by probation, something softer for a while. Probation is no
-offence, protects from no new penalty, and follows neither a person's release nor the emptying of the box.
+offence, protects from no new penalty, and follows neither a person's release nor the emptying of the box. A client that
+lifts its own penalty on the landing page gets it as well (visitors.py).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,7 +23,8 @@ from switchguard.core.explain import penalty_phrase
 from switchguard.core.ladder import at_latest, emptied, ends, softened, step, zone_of
 from switchguard.core.model import Address, ClientId, Location, Mac
 from switchguard.core.penalties import Decision, Finding, Notify, PastPenalty, Penalty, Refusal, Release, Verdict
-from switchguard.core.policy import Policy, Rule
+from switchguard.core.policy import Policy, Probation, Rule
+from switchguard.core.randomised import eased
 
 MANUAL = "manual"
 """The `rule` of a penalty that a person asked for."""
@@ -108,7 +110,7 @@ def manual(
     if not who:
         raise ValueError("a manual penalty needs the name of the person who asks for it")
     return Verdict(
-        id=_identify(client, f"{MANUAL} {penalty!r} {on_device} {vlan}", now),
+        id=identify(client, f"{MANUAL} {penalty!r} {on_device} {vlan}", now),
         client=client,
         rule=MANUAL,
         penalty=penalty,
@@ -161,8 +163,8 @@ def _sentence(finding: Finding, rule: Rule, past: Iterable[PastPenalty], policy:
     until = finding.until or ends(taken, growth, now, policy.zone)
     if not finding.routine:
         until = at_latest(policy.box, penalty, until, now, policy.zone)
-    return Verdict(
-        id=_identify(finding.client, rule.name, now),
+    made = Verdict(
+        id=identify(finding.client, rule.name, now),
         client=finding.client,
         rule=rule.name,
         penalty=penalty,
@@ -176,32 +178,38 @@ def _sentence(finding: Finding, rule: Rule, past: Iterable[PastPenalty], policy:
         network=finding.network,
         routine=finding.routine,
     )
+    return eased(made, policy.identity, now)
 
 
 def _probation(
     freed: Verdict, rule: Rule | None, sentenced: Iterable[Verdict], policy: Policy, now: datetime
 ) -> Iterator[Verdict]:
     """What follows the penalty that ended, by the step of its offence. Nothing for who is sentenced again at once."""
-    blameless = freed.probation or freed.routine or is_manual(freed)
+    blameless = freed.probation or freed.routine or freed.follows is not None or is_manual(freed)
     if rule is None or blameless or any(_same_cause(freed, verdict) for verdict in sentenced):
         return
     taken, _ = step(rule.sentence, freed.offence - 1)
     if taken.probation is not None:
-        zone = zone_of(freed.addresses, policy.zones)
-        yield replace(
-            freed,
-            id=_identify(freed.client, f"probation {freed.rule}", now),
-            penalty=softened(taken.probation.penalty, zone, freed.offence),
-            since=now,
-            until=now + taken.probation.lasts,
-            because=f"on probation after {penalty_phrase(freed.penalty)}: {freed.because}",
-            probation=True,
-        )
+        yield on_probation(freed, taken.probation, policy, now)
+
+
+def on_probation(freed: Verdict, probation: Probation, policy: Policy, now: datetime) -> Verdict:
+    """What a penalty is followed by that ends now; never harder than the client's zone allows."""
+    return replace(
+        freed,
+        id=identify(freed.client, f"probation {freed.rule}", now),
+        penalty=softened(probation.penalty, zone_of(freed.addresses, policy.zones), freed.offence),
+        since=now,
+        until=now + probation.lasts,
+        because=f"on probation after {penalty_phrase(freed.penalty)}: {freed.because}",
+        probation=True,
+    )
 
 
 def _covers(verdict: Verdict, finding: Finding) -> bool:
-    """The same rule on the same client, also where it has got a better identity since (a user instead of a MAC)."""
-    return not verdict.probation and _same_cause(verdict, finding)
+    """The same rule on the same client, also where it has got a better identity since (a user instead of a MAC). What
+    went over from another MAC does not protect from a penalty of its own."""
+    return not verdict.probation and verdict.follows is None and _same_cause(verdict, finding)
 
 
 def _same_cause(one: Verdict, other: Verdict | Finding) -> bool:
@@ -214,7 +222,7 @@ def _weight(age: timedelta, forget_after: timedelta) -> float:
     return float(0.5 ** (max(age, timedelta(0)) / forget_after))
 
 
-def _identify(client: ClientId, rule: str, since: datetime) -> str:
+def identify(client: ClientId, rule: str, since: datetime) -> str:
     """Twelve hexadecimal digits: the same on every run, and harmless as a comment on any device's command line."""
     return sha256(f"{client}|{rule}|{since.astimezone(UTC).isoformat()}".encode()).hexdigest()[:12]
 

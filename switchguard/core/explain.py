@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from switchguard.core.changes import Change, HeldSlot, SessionFlush, Slot
-from switchguard.core.model import Client, Gap, Location, NatUsage, Station, Unattributed
+from switchguard.core.model import Client, Contested, Gap, Location, NatUsage, Station, Unattributed
 from switchguard.core.penalties import (
     Block,
     Finding,
@@ -124,6 +124,14 @@ def gap_sentence(gap: Gap) -> str:
 def unattributed_sentence(item: Unattributed) -> str:
     sessions = f" ({item.sessions:,} sessions)" if item.sessions else ""
     return f"{_plain(item.what)}{sessions} is nobody's: {_plain(item.why)}"
+
+
+def contested_sentence(it: Contested) -> str:
+    """Whose MAC it is cannot be said, why, and which port is the suspicious one."""
+    uses = "is used by more than one station" if it.certain else "may be used by more than one station"
+    where = it.suspect
+    suspect = f"; suspicious is {where.device} port {where.station.port}" if where is not None else ""
+    return f"{it.mac} {uses}: {_plain(it.why)}{suspect}"
 
 
 def verdict_sentence(verdict: Verdict, now: datetime | None = None) -> str:

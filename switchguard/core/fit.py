@@ -15,12 +15,13 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from switchguard.core.changes import Enforced, Enforcer, Facts, HeldSlot, Scope, Slot
+from switchguard.core.changes import Enforced, Enforcer, HeldSlot, Scope, Slot
+from switchguard.core.copies import port_meant
 from switchguard.core.decide import is_manual
 from switchguard.core.explain import penalty_phrase
 from switchguard.core.ladder import in_box
-from switchguard.core.model import Attribution, Gap, Location, Mac, Station
-from switchguard.core.penalties import Block, Penalty, RateLimit, Verdict
+from switchguard.core.model import Attribution, Gap, Location, Mac, Role, Station
+from switchguard.core.penalties import Block, Penalty, RateLimit, SessionCap, Verdict
 from switchguard.core.policy import Policy
 from switchguard.core.safeguards import Objection, Subject, not_at, not_on_port, seen_at_edge
 
@@ -121,7 +122,7 @@ def slots_on(
 
 def _first_fitting(enforcer: Enforcer, unit: Unit, situation: Situation, named: bool) -> tuple[Slot, ...] | Objection:
     """In the first scope that works; if none does, why the best one does not."""
-    scopes = _scopes(unit.whom, enforcer.facts, named)
+    scopes = _scopes(unit.whom, enforcer, named)
     results = [_in_scope(scope, enforcer.device.name, unit, situation) for scope in scopes]
     fitting = [result for result in results if not isinstance(result, Objection)]
     wish = penalty_phrase(unit.verdict.penalty) + ("" if unit.whom.network is None else " on a whole subnet")
@@ -129,12 +130,17 @@ def _first_fitting(enforcer: Enforcer, unit: Unit, situation: Situation, named: 
     return (fitting or results or [cannot])[0]
 
 
-def _scopes(whom: Subject, facts: Facts, named: bool) -> list[Scope]:
-    """The driver's order, but a port comes last, and only where it was named."""
+def _scopes(whom: Subject, enforcer: Enforcer, named: bool) -> list[Scope]:
+    """The driver's order, but a port comes last, and only where it was named. A cap is the gateway's that translates:
+    the same platform may be a switch, which would refuse it."""
     penalty = whom.verdict.penalty
-    every = facts.penalties.get(penalty.kind, ())
+    every = enforcer.facts.penalties.get(penalty.kind, ())
+    if isinstance(penalty, SessionCap) and enforcer.device.role is not Role.GATEWAY:
+        return []
     if whom.network is not None:
         return [scope for scope in every if scope == "network"]
+    if port_meant(whom.verdict) is not None:
+        return [scope for scope in every if scope == "port"]
     offered = [scope for scope in every if scope != "network"]
     if isinstance(penalty, Block):
         return [scope for scope in offered if (scope == "address") == (penalty.by == "address") and scope != "port"]

@@ -24,10 +24,9 @@ anywhere, and `Attribution.macs_on_port` tells the planner what an action on the
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from math import prod
+from typing import overload
 
 from switchguard.core.model import FdbEntry, Location, Mac, NatUsage, Neighbor, PathStep, Snapshot, Station, Table
 from switchguard.core.topology import Place, Sightings, Uplinks
@@ -60,9 +59,8 @@ class View:
 
     seen: Sightings
     ways: Uplinks
-    ages: Mapping[tuple[str, Table], float]
-    fdb_ages: Mapping[str, float]
-    """Those of the forwarding tables alone, by device: they are looked up most."""
+    ages: Mapping[Table, Mapping[str, float]]
+    """Seconds since a table was read, by device."""
     blind: frozenset[str]
     """Devices whose forwarding or ARP table is missing."""
     missing: Mapping[Table, str]
@@ -71,12 +69,14 @@ class View:
 
 
 def view_of(snapshot: Snapshot, seen: Sightings, ways: Uplinks) -> View:
-    ages = {(it.device, it.table): max((snapshot.at - it.at).total_seconds(), 0.0) for it in snapshot.readings}
+    ages: dict[Table, dict[str, float]] = {"nat": {}, "arp": {}, "fdb": {}}
+    for it in snapshot.readings:
+        if it.table in ages:
+            ages[it.table][it.device] = max((snapshot.at - it.at).total_seconds(), 0.0)
     return View(
         seen,
         ways,
         ages,
-        {device: age_s for (device, table), age_s in ages.items() if table == "fdb"},
         frozenset(gap.device for gap in snapshot.gaps if gap.table in ("fdb", "arp")),
         {"fdb": _missing(snapshot, "fdb", "forwarding table"), "arp": _missing(snapshot, "arp", "ARP table")},
         frozenset((interface.device, interface.name) for interface in snapshot.interfaces if interface.up),
@@ -85,20 +85,19 @@ def view_of(snapshot: Snapshot, seen: Sightings, ways: Uplinks) -> View:
 
 def locate(mac: Mac, heard: Sequence[Neighbor], usage: NatUsage | None, view: View) -> Location | Nowhere:
     """`heard` are the ARP and neighbour rows of the MAC's own addresses, `usage` what it does with them."""
-    rows = view.seen.rows.get(mac, ())
-    places = [(row.device, row.port) for row in rows]
-    edges = {place for place in places if place not in view.ways.why}
+    rows, uplinks = view.seen.rows.get(mac, ()), view.ways.why
+    edges = {(row.device, row.port) for row in rows}.difference(uplinks)
     chosen = edges if len(edges) == 1 else {place for place in edges if place[0] in view.ways.known}
     if len(chosen) == 1:
         (place,) = chosen
-        sighted = list(zip(rows, places, strict=True))
-        return _place(place, mac, sighted, heard, usage, view, contradicted=len(edges) > 1)
+        return _place(place, mac, rows, heard, usage, view, contradicted=len(edges) > 1)
     if edges:
         where = listed([f"{device} {port}" for device, port in sorted(edges)])
         why = f"it is on {len(edges)} edge ports: {where}; it moved, is copied, or one of them is an undeclared uplink"
         return Nowhere(why, contested=True)
     if rows:
-        where = listed([f"{device} {port} ({view.ways.why[device, port]})" for device, port in sorted(set(places))])
+        places = sorted({(row.device, row.port) for row in rows})
+        where = listed([f"{device} {port} ({uplinks[device, port]})" for device, port in places])
         return Nowhere(f"it is seen only on uplinks: {where}" + view.missing["fdb"])
     stale = "; its ARP entry may be stale" if heard else ""
     return Nowhere("no forwarding table has it on a port that is up" + stale + view.missing["fdb"])
@@ -118,32 +117,36 @@ def _missing(snapshot: Snapshot, table: Table, name: str) -> str:
 def _place(
     place: Place,
     mac: Mac,
-    sighted: Sequence[tuple[FdbEntry, Place]],
+    rows: Sequence[FdbEntry],
     heard: Sequence[Neighbor],
     usage: NatUsage | None,
     view: View,
     contradicted: bool,
 ) -> Location:
     device, port = place
-    here = [row for row, at in sighted if at == place]
-    vlan, vlan_weight = _vlan(here, [row for row, _ in sighted], heard)
-    evidence = _evidence_of_address(mac, heard, usage, view)
-    age = max([min(_age(row, view) for row in here), *(step.age_s for step in evidence if step.table == "arp")])
-    weights = (
-        max(1 - age / FADES_S, STALEST),
-        1.0 if device in view.ways.known else UNCERTAIN_UPLINKS,
-        CONTRADICTED if contradicted else 1.0,
-        MISSING_TABLE if view.blind - {device} else 1.0,
-        vlan_weight,
-        UNCONFIRMED_STATIC if all(row.static for row in here) and place not in view.up else 1.0,
-    )
-    passed = [(row, at) for row, at in sighted if at != place]
-    path = (*evidence, *_evidence_of_port(mac, here, passed, view))
-    return Location(device, Station(port, vlan, mac), age, prod(weights), path)
+    here = [row for row in rows if row.port == port and row.device == device]
+    vlan, vlan_weight = _vlan(here, rows, heard)
+    claim = _claim(heard, usage, view) if heard else None
+    age = _age(here[0], view) if len(here) == 1 else min([_age(row, view) for row in here])
+    if claim:
+        age = max(age, view.ages["arp"].get(claim.device, 0.0))
+    confidence = max(1 - age / FADES_S, STALEST)
+    if device not in view.ways.known:
+        confidence *= UNCERTAIN_UPLINKS
+    if contradicted:
+        confidence *= CONTRADICTED
+    if view.blind and view.blind - {device}:
+        confidence *= MISSING_TABLE
+    confidence *= vlan_weight
+    if here[0].static and all(row.static for row in here) and place not in view.up:
+        confidence *= UNCONFIRMED_STATIC
+    return Location(device, Station(port, vlan, mac), age, confidence, Path(place, mac, rows, claim, usage, view))
 
 
 def _vlan(here: Sequence[FdbEntry], rows: Sequence[FdbEntry], heard: Sequence[Neighbor]) -> tuple[int | None, float]:
     """The VLAN and its weight in the confidence."""
+    if len(here) == 1 and here[0].vlan is not None:
+        return here[0].vlan, 1.0
     told = {row.vlan for row in here if row.vlan is not None}
     weight = 1.0 if told else BORROWED_VLAN
     choice = told or {row.vlan for row in rows if row.vlan is not None}
@@ -163,48 +166,88 @@ def _vlan_of(interface: str) -> int | None:
 
 
 def _age(row: FdbEntry, view: View) -> float:
-    return view.fdb_ages.get(row.device, 0.0) + (row.age_s or 0.0)
+    return view.ages["fdb"].get(row.device, 0.0) + (row.age_s or 0.0)
 
 
-def _evidence_of_address(
-    mac: Mac, heard: Sequence[Neighbor], usage: NatUsage | None, view: View
-) -> tuple[PathStep, ...]:
-    """The busiest address's row in the translation table, and the freshest ARP row that gives it this MAC."""
-    if not heard:
-        return ()
+def _claim(heard: Sequence[Neighbor], usage: NatUsage | None, view: View) -> Neighbor:
+    """The freshest row that gives the MAC its busiest address, or its first one where nothing is used."""
+    if len(heard) == 1:
+        return heard[0]
     address = usage.address if usage else heard[0].address
-    row = heard[0]
-    if len(heard) > 1:
-        row = min(
-            (row for row in heard if row.address == address),
-            key=lambda row: (view.ages.get((row.device, "arp"), 0.0), row.device, row.interface),
+    return min(
+        (row for row in heard if row.address == address),
+        key=lambda row: (view.ages["arp"].get(row.device, 0.0), row.device, row.interface),
+    )
+
+
+# --- the way to it, for people ---------------------------------------------------------------------------------------
+
+
+class Path(Sequence[PathStep]):
+    """Every row that speaks for a place, the place itself last. Equal to the tuple of its steps; they are put into
+    words when somebody reads them, which is so for few clients of many, and costs more than finding the place."""
+
+    __slots__ = ("_claim", "_mac", "_place", "_rows", "_usage", "_view")
+
+    def __init__(
+        self,
+        place: Place,
+        mac: Mac,
+        rows: Sequence[FdbEntry],
+        claim: Neighbor | None,
+        usage: NatUsage | None,
+        view: View,
+    ) -> None:
+        self._place, self._mac, self._rows, self._claim, self._usage, self._view = place, mac, rows, claim, usage, view
+
+    def _steps(self) -> tuple[PathStep, ...]:
+        mac, view, usage = self._mac, self._view, self._usage
+        passed = [row for row in self._rows if (row.device, row.port) != self._place]
+        here = [row for row in self._rows if (row.device, row.port) == self._place]
+        return (
+            *(_evidence_of_address(mac, self._claim, usage, view) if self._claim else ()),
+            *(PathStep(row.device, "fdb", f"{mac} on {_passing(row, view)}", _age(row, view)) for row in passed),
+            *(PathStep(row.device, "fdb", f"{mac} on {_position(row)}", _age(row, view)) for row in here),
         )
-    age = view.ages.get((row.device, "arp"), 0.0)
-    arp = PathStep(row.device, "arp", f"{address} is {mac} on {row.interface}", age)
-    if usage is None:
-        return (arp,)
-    nat_age = view.ages.get((usage.device, "nat"), 0.0)
-    return (PathStep(usage.device, "nat", f"{address} has {usage.sessions:,} sessions", nat_age), arp)
+
+    @overload
+    def __getitem__(self, at: int) -> PathStep: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> tuple[PathStep, ...]: ...
+
+    def __getitem__(self, at: int | slice) -> PathStep | tuple[PathStep, ...]:
+        return self._steps()[at]
+
+    def __iter__(self) -> Iterator[PathStep]:
+        return iter(self._steps())
+
+    def __len__(self) -> int:
+        return len(self._steps())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Path | tuple) and self._steps() == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(self._steps())
+
+    def __repr__(self) -> str:
+        return repr(self._steps())
 
 
-def _evidence_of_port(
-    mac: Mac, here: Sequence[FdbEntry], passed: Sequence[tuple[FdbEntry, Place]], view: View
-) -> list[PathStep]:
-    """Every forwarding row of the MAC, the place itself last."""
-    name, why, ages = str(mac), view.ways.why, view.fdb_ages
-    return [
-        PathStep(
-            row.device,
-            "fdb",
-            name + _position(row.port, row.vlan, why.get(at, "perhaps; nothing tells")),
-            ages.get(row.device, 0.0) + (row.age_s or 0.0),
-        )
-        for row, at in passed
-    ] + [PathStep(row.device, "fdb", name + _position(row.port, row.vlan, None), _age(row, view)) for row in here]
+def _evidence_of_address(mac: Mac, claim: Neighbor, usage: NatUsage | None, view: View) -> Iterator[PathStep]:
+    """The busiest address's row in the translation table, and the ARP row that gives it this MAC."""
+    if usage:
+        nat_age = view.ages["nat"].get(usage.device, 0.0)
+        yield PathStep(usage.device, "nat", f"{claim.address} has {usage.sessions:,} sessions", nat_age)
+    arp_age = view.ages["arp"].get(claim.device, 0.0)
+    yield PathStep(claim.device, "arp", f"{claim.address} is {mac} on {claim.interface}", arp_age)
 
 
-@lru_cache(maxsize=65536)
-def _position(port: str, vlan: int | None, uplink: str | None) -> str:
-    """The same for all that pass a port."""
-    within = "" if vlan is None else f" in VLAN {vlan}"
-    return f" on {port}{within}" if uplink is None else f" on {port}{within}, an uplink: {uplink}"
+def _position(row: FdbEntry) -> str:
+    return row.port if row.vlan is None else f"{row.port} in VLAN {row.vlan}"
+
+
+def _passing(row: FdbEntry, view: View) -> str:
+    why = view.ways.why.get((row.device, row.port), "perhaps; nothing tells")
+    return f"{_position(row)}, an uplink: {why}"

@@ -5,7 +5,7 @@ rates are bits per second, traffic is octets. `None` always means "the platform 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -109,7 +109,20 @@ class Device:
 
 # --- what devices tell -----------------------------------------------------------------------------------------------
 
-Table = Literal["nat", "nat_size", "arp", "fdb", "counters", "links", "interfaces", "enforced", "exemptions"]
+Table = Literal[
+    "nat",
+    "nat_size",
+    "arp",
+    "fdb",
+    "counters",
+    "octets",
+    "links",
+    "interfaces",
+    "leases",
+    "users",
+    "enforced",
+    "exemptions",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,17 +132,20 @@ class Gap:
     device: str
     table: Table
     why: str
+    seconds: float = field(default=0.0, compare=False)
+    """That the device spent on an answer which did not come to an end; 0.0 where it did not even begin."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One table that we did get: how many rows, when, and how long it took."""
+    """One table that we did get: how many rows, when, how long it took, and what the device sent for it."""
 
     device: str
     table: Table
     at: datetime
     rows: int
     seconds: float
+    octets: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +237,19 @@ class PortCounters:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientOctets:
+    """What a gateway's own counters say that one inside address has moved since they began: octets of IP packets."""
+
+    device: str
+    address: Address
+    octets_in: int
+    """Towards the client."""
+    octets_out: int
+    packets_in: int = 0
+    packets_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Link:
     """A neighbour on a port, from LLDP (IEEE 802.1AB) or CDP. A telephone is no uplink; a bridge, router or AP is."""
 
@@ -230,6 +259,64 @@ class Link:
     capabilities: frozenset[str] = frozenset()
     """Of bridge, router, wlan-access-point, telephone, station-only."""
     chassis: Mac | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A DHCP lease (RFC 2131) as a server keeps it, or as a switch overheard it. What a client says of itself, its
+    hostname and client identifier, is text from the network: good for comparing, never for believing."""
+
+    source: str
+    """The name of the lease source in the site's settings, or of the switch."""
+    address: Address
+    mac: Mac
+    hostname: str | None = None
+    client_id: str | None = None
+    """Option 61 (RFC 2132) as lower-case hex with colons."""
+    until: datetime | None = None
+    """None: it never ends, or the source does not tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserSession:
+    """Who had which addresses from when to when, as a VPN or its accounting tells: the identity of those who have no
+    MAC here. The name is text from the network."""
+
+    source: str
+    """The zone and the kind of source, such as `vpn/wireguard`."""
+    user: str
+    addresses: tuple[Address | Network, ...]
+    since: datetime
+    """Nobody else can have used the addresses from here on."""
+    until: datetime | None = None
+    """None: connected when it was `seen` last."""
+    peer: Address | None = None
+    """Where the tunnel comes from."""
+    seen: datetime | None = None
+    """When the source last told of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserZone:
+    """Networks whose addresses are people's by their sessions, and without a session nobody's."""
+
+    name: str
+    networks: tuple[Network, ...]
+    followed_since: datetime | None = None
+    """Since when all its sources have been read, so that a session would have been noticed. None: never yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """One port in the recent past of a MAC that moves about: it came there at that moment, or was found there."""
+
+    mac: Mac
+    device: str
+    port: str
+    at: datetime
+    came: bool
+    last: datetime
+    """When this still mattered: the memory fades from here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +352,17 @@ class Snapshot:
     gaps: tuple[Gap, ...] = ()
     destinations: tuple[Destination, ...] = ()
     """Where most of the translations lead to, with the table `nat`: a few rows of each gateway that tells."""
+    client_octets: tuple[ClientOctets, ...] = ()
+    """The table `octets`, of gateways that count single clients (`accounting: nft`)."""
+    leases: tuple[Lease, ...] = ()
+    """Those that stand, of every lease source: a server may list one address once only, two servers may differ."""
+    sights: tuple[Sight, ...] = ()
+    """Where MACs that move about were seen lately (trails.py)."""
+    superseded: tuple[Lease, ...] = ()
+    """Leases that still held when the same MAC got their address under another name."""
+    users: tuple[UserSession, ...] = ()
+    """Of every source of users, also those that ended within the last day: their traffic may still be in the tables."""
+    user_zones: tuple[UserZone, ...] = ()
 
 
 # --- who and where ---------------------------------------------------------------------------------------------------
@@ -297,7 +395,7 @@ class Location:
     station: Station
     age_s: float
     confidence: float
-    path: tuple[PathStep, ...] = ()
+    path: Sequence[PathStep] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +410,23 @@ class Client:
     location: Location | None
     why_no_location: str = ""
     owner: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Contested:
+    """A MAC that more than one station may be using (copies.py): never blocked by MAC, or its owner would be."""
+
+    mac: Mac
+    ports: tuple[tuple[str, str], ...]
+    """(device, port), sorted: every edge port that it is, or lately was, on."""
+    why: str
+    certain: bool
+    """More than one move explains. Otherwise it may have moved just now, and the next look tells."""
+    at_once: bool = False
+    """It is certain, and two stations were there at the same time: on two ports, or in turns."""
+    suspect: Location | None = None
+    """The port of the copy, where it can be told."""
+    addresses: tuple[Address, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,4 +458,7 @@ class Attribution:
     neighbors_on_port: Mapping[tuple[str, str], tuple[Link, ...]] = field(default_factory=dict)
     sightings: Mapping[Mac, tuple[FdbEntry, ...]] = field(default_factory=dict)
     """Every forwarding-table row of a MAC, uplinks included."""
+    contested: Mapping[Mac, Contested] = field(default_factory=dict)
+    user_zones: tuple[UserZone, ...] = ()
+    """Where an address is only touched while it is a connected user's."""
     gaps: tuple[Gap, ...] = ()

@@ -113,6 +113,8 @@ class Verdict:
     """Nobody's fault, as in Finding."""
     probation: bool = False
     """What follows a penalty of this rule that ended: no offence, and no reason to let the next one go."""
+    follows: str | None = None
+    """The id of another MAC's penalty that went over to this one, as it is probably the same device (identity.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +128,9 @@ class Release:
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """Something that we declined to do. `safeguard` is a stable word for programs: exemption, infrastructure, uplink,
-    confidence, capacity, blast_radius, router, observe, gap, foreign, spread, unsupported, unlocated, paused; of a
-    Decision, where a breach is still too young, streak."""
+    confidence, capacity, blast_radius, router, observe, gap, foreign, spread, unsupported, unlocated, paused,
+    copied_mac (more than one station may be using the MAC); of a Decision, where a breach is still too young, streak.
+    """
 
     what: str
     why: str

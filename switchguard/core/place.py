@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from switchguard.core.changes import Slot
+from switchguard.core.copies import port_meant
 from switchguard.core.fit import (
     Situation,
     Unit,
@@ -25,6 +26,7 @@ from switchguard.core.model import Role
 from switchguard.core.penalties import Refusal
 from switchguard.core.policy import Zone
 from switchguard.core.safeguards import Objection, not_anew, refuse
+from switchguard.core.users import lost, needs_a_mac
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ def in_force(slot: Slot, situation: Situation) -> bool:
 
 def place(unit: Unit, situation: Situation, occupied: Collection[Slot]) -> Placement | Refusal:
     """Slots for this unit, given the `occupied` ones (everybody's), or the Refusal that tells every place's reason."""
-    objection = not_anew(unit.whom, unit.macs, situation.attribution, situation.policy.safeguards)
+    objection = _out_of_reach(unit, situation)
     if objection:
         return refuse(unit.verdict, unit.what, objection)
     reasons: list[tuple[str | None, Objection]] = []
@@ -68,11 +70,26 @@ def place(unit: Unit, situation: Situation, occupied: Collection[Slot]) -> Place
     return refuse(unit.verdict, unit.what, Objection(first.safeguard, _told(reasons)), device)
 
 
+def _out_of_reach(unit: Unit, situation: Situation) -> Objection | None:
+    """Why no place at all is right."""
+    verdict, attribution = unit.verdict, situation.attribution
+    if why := needs_a_mac(verdict.client, unit.macs, verdict.penalty):
+        return Objection("unlocated", why)
+    if verdict.client.startswith("user:") and not unit.whom.clients and not unit.whom.addresses:
+        return Objection("unlocated", f"{verdict.client.removeprefix('user:')} is not connected now")
+    gone = [it for it in verdict.addresses if lost(it, verdict.client, attribution)]
+    if gone and not unit.whom.addresses and not unit.macs:
+        return Objection("unlocated", f"{gone[0]} is lent to users, and not to {verdict.client} now")
+    return not_anew(unit.whom, unit.macs, attribution, situation.policy.safeguards)
+
+
 # --- which devices ---------------------------------------------------------------------------------------------------
 
 
 def _places(unit: Unit, situation: Situation) -> tuple[tuple[str, ...], ...]:
     """The groups of devices to ask, best first, none twice."""
+    if (port := port_meant(unit.verdict)) is not None:
+        return ((port[0],),)
     if unit.verdict.on_device is not None:
         return ((unit.verdict.on_device,),)
     asked = _named(_zone_of(unit, situation), unit, situation)

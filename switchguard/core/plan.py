@@ -42,6 +42,7 @@ from switchguard.core.safeguards import (
     refuse,
     subject,
 )
+from switchguard.core.stillthere import whereabouts
 from switchguard.core.wants import ENDED, Want, Wants, wants
 
 Step = Change | Slot | Refusal
@@ -102,6 +103,7 @@ def restricted(whole: Plan, verdicts: Collection[str], held: Sequence[HeldSlot])
         flushes=tuple(flush for flush in whole.flushes if flush.verdict in verdicts),
         adopted=tuple(change for change in whole.adopted if concerned(change)),
         forgotten=tuple(slot for slot in whole.forgotten if slot in theirs),
+        whereabouts=whole.whereabouts,
     )
 
 
@@ -230,6 +232,7 @@ def _plan(steps: Sequence[Step], refusals: Iterable[Refusal], people: Iterable[S
         flushes=tuple(_flushes([*real, *_unsettled(adopted, situation)], people, situation)),
         adopted=adopted,
         forgotten=tuple(step for step in steps if isinstance(step, Slot)),
+        whereabouts=tuple(whereabouts(real, situation.attribution)),
     )
 
 

@@ -120,6 +120,24 @@ class SharedLink:
 
 
 @dataclass(frozen=True, slots=True)
+class IdentityPolicy:
+    """When two MACs count as one device, and what a randomised one changes."""
+
+    follow_above: float = 0.8
+    """A penalty goes over to another MAC when the confidence is above this, 0.0-1.0; 1.0: never."""
+    for_polls: int = 2
+    """In so many polls in a row."""
+    within: timedelta = timedelta(minutes=30)
+    """The new MAC must come this soon after the old one was last seen."""
+    per_person: bool = False
+    """All MACs registered to a person are one client."""
+    randomised_at_most: timedelta | None = None
+    """No rule's penalty of a randomised MAC is longer."""
+    randomised_instead: Penalty | None = None
+    """What a randomised MAC gets instead of a block of the MAC."""
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     mode: Mode = Mode.OBSERVE
     zones: tuple[Zone, ...] = ()
@@ -133,3 +151,4 @@ class Policy:
     link: SharedLink | None = None
     registry: Mapping[Mac, str] | None = None
     """MAC -> the person that it is registered to."""
+    identity: IdentityPolicy = IdentityPolicy()

@@ -12,6 +12,8 @@ _VIRTUAL_ROUTERS = (
 )
 """(prefix, how many bits follow it, whose it is). GLBP forwarders are 00:07:b4:00:xx:yy; the whole OUI is kept."""
 _OUIS = frozenset(prefix << rest >> 24 for prefix, rest, _ in _VIRTUAL_ROUTERS)
+_SUSPECTS = _OUIS | {0}
+"""Outside them and the groups all are ordinary: tables are long, so most MACs are asked one question only."""
 
 
 def is_virtual_router(mac: Mac) -> str | None:
@@ -26,6 +28,8 @@ def is_virtual_router(mac: Mac) -> str | None:
 
 def never_a_client(mac: Mac) -> str | None:
     """Why no client can have this MAC, or None. Such a MAC is no evidence about anybody, and never blocked."""
+    if mac.value >> 24 not in _SUSPECTS and not mac.value >> 40 & 1:
+        return None
     if mac.value == 0:
         return "the zero MAC address (an incomplete entry)"
     if mac.value == (1 << 48) - 1:

@@ -5,6 +5,10 @@ Three kinds, because a standing penalty reacts differently to each:
   zone's. Refuses, and lifts what stands.
 - `not_anew`, `not_at`, `not_on_port`: routers, uplinks, weak evidence. Refuses what is new; what stands, stays: a
   client must not be able to shake off a penalty by moving, hiding or taking a dozen addresses.
+- `not_copied`, `copied_by_now`: a MAC that two stations may be using is not blocked, whoever asks, and no override
+  helps: an exemption is the site's own wish, which its people may overrule; whose MAC it is, is a fact. Where two
+  stations certainly are there at once, what stands is lifted as well: we would rather miss a heavy user than ban the
+  neighbour whose MAC he copied.
 - `too_many`, `too_many_on`: brakes. They stop new penalties, never a release.
 """
 
@@ -14,12 +18,14 @@ from datetime import datetime
 from ipaddress import ip_address
 
 from switchguard.core.changes import Slot
+from switchguard.core.copies import port_meant
 from switchguard.core.decide import is_manual
 from switchguard.core.model import Address, Attribution, Client, Device, Link, Location, Mac, Mode, Network
-from switchguard.core.penalties import Exemption, Notify, Refusal, Verdict
+from switchguard.core.penalties import Block, Exemption, Notify, Refusal, Verdict
 from switchguard.core.policy import Policy, Safeguards
 from switchguard.core.reserved import never_a_client
-from switchguard.core.topology import is_aggregate
+from switchguard.core.topology import Place, is_aggregate
+from switchguard.core.users import lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +60,10 @@ class Subject:
 
 def subject(verdict: Verdict, attribution: Attribution, held: Iterable[Slot] = ()) -> Subject:
     """The verdict's own MACs and addresses and those that its identity has now, less what is somebody else's now."""
-    named_macs, named_addresses = _named_macs(verdict), _named_addresses(verdict)
+    if (place := port_meant(verdict)) is not None:
+        return _port_itself(verdict, place, attribution)
+    named_macs = _named_macs(verdict)
+    named_addresses = {it for it in _named_addresses(verdict) if not lost(it, verdict.client, attribution)}
 
     def shares(client: Client) -> bool:
         if _any_within(client.addresses, _covered(verdict)):
@@ -77,15 +86,43 @@ def subject(verdict: Verdict, attribution: Attribution, held: Iterable[Slot] = (
     slots = tuple(held)
     held_macs = {slot.station.mac for slot in slots if slot.station.mac is not None} - taken_macs
     held_addresses = {slot.address for slot in slots if slot.address is not None} - taken
+    held_addresses = {it for it in held_addresses if not lost(it, verdict.client, attribution)}
+    lent = {it.mac for it in attribution.contested.values() if not addresses.isdisjoint(it.addresses)}
     return Subject(
         verdict,
         macs=tuple(sorted(macs)),
         addresses=tuple(sorted(addresses, key=lambda it: (it.version, int(it)))),
         clients=clients,
-        all_macs=frozenset(macs | held_macs | {mac for client in clients for mac in client.macs}),
+        all_macs=frozenset(macs | held_macs | lent | {mac for client in clients for mac in client.macs}),
         all_addresses=frozenset(addresses | held_addresses | {a for client in clients for a in client.addresses}),
         users=frozenset(_users(verdict, clients)),
     )
+
+
+def _port_itself(verdict: Verdict, place: Place, attribution: Attribution) -> Subject:
+    """A port is penalised only while it is the suspect of a copied MAC. Everybody who is seen there, and the owner of
+    the MAC, count for safeguards: if we are wrong about the port, it is them whom it hits."""
+    suspicions = [it for it in attribution.contested.values() if it.suspect and _place_of(it.suspect) == place]
+    macs = {*verdict.macs, *attribution.macs_on_port.get(place, ())}
+    there = tuple(client for client in attribution.clients if not macs.isdisjoint(client.macs))
+    owners = {it for mac in verdict.macs if mac in attribution.contested for it in attribution.contested[mac].addresses}
+    location = suspicions[0].suspect if suspicions else None
+    port = Client(
+        verdict.client, verdict.macs, (), None, location, "" if location else "nothing is suspicious there now"
+    )
+    return Subject(
+        verdict,
+        macs=verdict.macs,
+        addresses=(),
+        clients=(port,),
+        all_macs=frozenset(macs),
+        all_addresses=frozenset(owners | {address for client in there for address in client.addresses}),
+        users=frozenset(_users(verdict, there)),
+    )
+
+
+def _place_of(location: Location) -> tuple[str, str | None]:
+    return location.device, location.station.port
 
 
 def refuse(verdict: Verdict, what: str, objection: Objection, device: str | None = None) -> Refusal:
@@ -156,8 +193,11 @@ def overrides_exemption(verdict: Verdict) -> bool:
 
 
 def not_anew(whom: Subject, macs: Iterable[Mac], attribution: Attribution, limits: Safeguards) -> Objection | None:
-    """A MAC that looks like a router, or that is only known from beyond our edge."""
-    for mac in macs:
+    """A MAC that looks like a router, that is only known from beyond our edge, or that somebody may have copied."""
+    chosen = tuple(macs)
+    if objection := not_copied(whom, chosen, attribution):
+        return objection
+    for mac in chosen:
         addresses = {it for client in whom.clients if mac in client.macs for it in client.addresses}
         if len(addresses) > limits.max_addresses_per_mac:
             why = f"{mac} has {len(addresses)} addresses, more than {limits.max_addresses_per_mac}: it may be a router"
@@ -165,6 +205,28 @@ def not_anew(whom: Subject, macs: Iterable[Mac], attribution: Attribution, limit
         if only_on_uplinks(mac, attribution):
             return Objection("uplink", f"{mac} is seen on uplinks only, so it is beyond our edge")
     return None
+
+
+def not_copied(whom: Subject, macs: Collection[Mac], attribution: Attribution) -> Objection | None:
+    """A block that the owner of a copied MAC would feel: of the MAC, or of the only address that all its stations
+    have. Where they have several, the one that offends may be blocked."""
+    penalty = whom.verdict.penalty
+    if not isinstance(penalty, Block):
+        return None
+    for mac, it in sorted(attribution.contested.items()):
+        named = mac in macs or (not macs and not set(it.addresses).isdisjoint(whom.addresses))
+        alone = mac in whom.macs or it.addresses == whom.addresses
+        if named and (penalty.by == "mac" or alone):
+            return Objection("copied_mac", f"{mac} may be used by more than one station: {it.why}")
+    return None
+
+
+def copied_by_now(mac: Mac | None, attribution: Attribution) -> Objection | None:
+    """Why a block of this MAC must not stay: it certainly hits somebody else too."""
+    it = attribution.contested.get(mac) if mac is not None else None
+    if it is None or not it.at_once:
+        return None
+    return Objection("copied_mac", f"{mac} is used by more than one station: {it.why}")
 
 
 def only_on_uplinks(mac: Mac, attribution: Attribution) -> bool:

@@ -64,10 +64,14 @@ def watched(rules: Iterable[Rule]) -> tuple[Rule, ...]:
 
 
 def slide(
-    tallies: Tallies, begun: Sequence[NatUsage], rules: Iterable[Rule], watching: Watching
+    tallies: Tallies, begun: Sequence[NatUsage], rules: Iterable[Rule], watching: Watching, missed: bool = False
 ) -> tuple[Tallies, tuple[Crossing, ...]]:
     """One tick further. Somebody who stays over the threshold crosses it again once per whole window, not in every
-    tick: whatever keeps him from being penalised is looked at again, but not four times a second."""
+    tick: whatever keeps him from being penalised is looked at again, but not four times a second.
+
+    With `missed`, more sessions began than were heard of. Who is over the threshold by those that were heard is over
+    it; who is not may be, so that a row of windows neither grows nor ends for him.
+    """
     ticks = (*tallies.ticks, {row.address: row for row in begun})[-watching.ticks :]
     left = tallies.ticks[0] if len(tallies.ticks) == watching.ticks else {}
     sessions = Counter(tallies.sessions)
@@ -75,7 +79,8 @@ def slide(
     sessions.subtract({address: row.sessions for address, row in left.items()})
     sessions = Counter({address: count for address, count in sessions.items() if count > 0})
     over = tuple(_over(ticks, sessions, watched(rules)))
-    streaks = {(rule, usage.address): tallies.streaks.get((rule, usage.address), 0) + 1 for rule, usage, _ in over}
+    longer = {(rule, usage.address): tallies.streaks.get((rule, usage.address), 0) + 1 for rule, usage, _ in over}
+    streaks = {**(tallies.streaks if missed else {}), **longer}
     crossed = tuple(
         Crossing(rule, usage, value, streaks[rule, usage.address])
         for rule, usage, value in over

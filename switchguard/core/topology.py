@@ -69,62 +69,52 @@ def is_aggregate(port: str) -> bool:
 
 
 def sightings(snapshot: Snapshot) -> Sightings:
-    """Forwarding rows by MAC and by port, in an order of their own. Group and virtual-router MACs are nobody's."""
+    """Forwarding rows by MAC and by port, in an order of their own. Group and virtual-router MACs are nobody's.
+
+    Sorted are the ports, not the rows: taken port by port, those of a MAC come in order by themselves.
+    """
     down = {(interface.device, interface.name) for interface in snapshot.interfaces if interface.up is False}
-    phantoms: dict[Place, str | None] = {}
-    by_mac: dict[int, list[FdbEntry]] = defaultdict(list)
-    for row in snapshot.fdb:
-        by_mac[row.mac.value].append(row)
-    rows: dict[Mac, tuple[FdbEntry, ...]] = {}
-    ports: dict[Place, list[Mac]] = defaultdict(list)
-    vlans: dict[str, set[int]] = defaultdict(set)
+    rows: dict[int, list[FdbEntry]] = defaultdict(list)
+    ports: dict[Place, frozenset[Mac]] = {}
+    vlans: dict[str, set[int | None]] = defaultdict(set)
     skipped: Counter[tuple[str, str]] = Counter()
-    for found in by_mac.values():
-        mac = found[0].mac
-        if never_a_client(mac):
+    for place, found in sorted(_by_port(snapshot.fdb).items()):
+        if why := _phantom(place, down):
+            skipped[place[0], why] += len(found)
             continue
-        real: list[FdbEntry] = []
-        at: dict[Place, FdbEntry] = {}
+        ports[place] = frozenset([row.mac for row in found])
+        vlans[place[0]].update([row.vlan for row in found])
+        if len(ports[place]) < len(found):
+            found.sort(key=_order_on_a_port)
         for row in found:
-            place = (row.device, row.port)
-            if place not in phantoms:
-                phantoms[place] = _phantom(row, down)
-            if why := phantoms[place]:
-                skipped[row.device, why] += 1
-                continue
-            real.append(row)
-            at[place] = row
-            ports[place].append(mac)
-            if row.vlan is not None:
-                vlans[row.device].add(row.vlan)
-        if len(at) == len(real):  # as nearly always: then the place alone decides the order
-            real = [at[place] for place in sorted(at)]
-        else:
-            real.sort(key=_row_order)
-        if real:
-            rows[mac] = tuple(real)
+            rows[row.mac.value].append(row)
+    told = {device: frozenset([number for number in of if number is not None]) for device, of in vlans.items()}
     return Sightings(
-        rows,
-        {place: frozenset(macs) for place, macs in ports.items()},
-        {device: frozenset(numbers) for device, numbers in vlans.items()},
+        {found[0].mac: tuple(found) for found in rows.values()},
+        ports,
+        {device: numbers for device, numbers in told.items() if numbers},
         skipped,
     )
 
 
-def _phantom(row: FdbEntry, down: set[Place]) -> str | None:
-    if row.port.lower() in _NO_PORTS:
-        return f"not learned on a port ({row.port or 'no port'})"
-    return f"port {row.port} is down" if (row.device, row.port) in down else None
+def _by_port(rows: Iterable[FdbEntry]) -> Mapping[Place, list[FdbEntry]]:
+    """Those that may be a client's."""
+    found: dict[Place, list[FdbEntry]] = defaultdict(list)
+    for row in rows:
+        if not never_a_client(row.mac):
+            found[row.device, row.port].append(row)
+    return found
 
 
-def _row_order(row: FdbEntry) -> tuple[str, str, int, bool, float]:
-    return (
-        row.device,
-        row.port,
-        -1 if row.vlan is None else row.vlan,
-        row.static,
-        -1.0 if row.age_s is None else row.age_s,
-    )
+def _order_on_a_port(row: FdbEntry) -> tuple[int, bool, float]:
+    return (-1 if row.vlan is None else row.vlan, row.static, -1.0 if row.age_s is None else row.age_s)
+
+
+def _phantom(place: Place, down: set[Place]) -> str | None:
+    _, port = place
+    if port.lower() in _NO_PORTS:
+        return f"not learned on a port ({port or 'no port'})"
+    return f"port {port} is down" if place in down else None
 
 
 # --- which MACs are our own ------------------------------------------------------------------------------------------

@@ -2,13 +2,16 @@
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import accumulate
 from operator import mul
 from typing import cast
 
 from switchguard.core.model import NatUsage
 from switchguard.core.sketch import unite
+
+Column = tuple[float | None, ...]
+"""One field of several usages."""
 
 
 def merge(usages: Sequence[NatUsage]) -> NatUsage:
@@ -21,51 +24,71 @@ def merge(usages: Sequence[NatUsage]) -> NatUsage:
     """
     if len(usages) == 1:
         return usages[0]
-    ordered = sorted(
-        usages, key=lambda usage: (-usage.sessions, usage.address.version, int(usage.address), usage.device)
-    )
-    busiest = ordered[0]
-    busy = [usage for usage in ordered if usage.sessions]
-    weights = [usage.sessions for usage in busy]
-    sessions = sum(usage.sessions for usage in ordered)
+    ordered = sorted(usages, key=_busiest_first)
+    weights = [usage.sessions for usage in ordered if usage.sessions]
+    sessions = sum(weights)
+    tcp, udp, unanswered, high, active, idle, oldest, newest = _shares(ordered) if weights else ((),) * 8
     sketch, remotes = unite([usage.sketch for usage in ordered], [usage.remotes for usage in ordered])
     top_port, top_share = _top_port(ordered, sessions)
     return NatUsage(
-        device=busiest.device,
-        address=busiest.address,
+        device=ordered[0].device,
+        address=ordered[0].address,
         sessions=sessions,
         remotes=remotes,
-        remote_ports=max(usage.remote_ports for usage in ordered),
-        tcp_share=_mean([usage.tcp_share for usage in busy], weights) or 0.0,
-        udp_share=_mean([usage.udp_share for usage in busy], weights) or 0.0,
-        unanswered_share=_mean([usage.unanswered_share for usage in busy], weights),
-        high_port_share=_mean([usage.high_port_share for usage in busy], weights) or 0.0,
-        active_share=_mean([usage.active_share for usage in busy], weights),
-        median_idle_s=_median([usage.median_idle_s for usage in busy], weights),
+        remote_ports=max([usage.remote_ports for usage in ordered]),
+        tcp_share=_mean(tcp, weights, sessions) or 0.0,
+        udp_share=_mean(udp, weights, sessions) or 0.0,
+        unanswered_share=_mean(unanswered, weights, sessions),
+        high_port_share=_mean(high, weights, sessions) or 0.0,
+        active_share=_mean(active, weights, sessions),
+        median_idle_s=_median(idle, weights),
         bytes_out=_octets([usage.bytes_out for usage in ordered]),
         bytes_in=_octets([usage.bytes_in for usage in ordered]),
-        oldest_s=max(_told([usage.oldest_s for usage in busy]), default=None),
-        newest_s=min(_told([usage.newest_s for usage in busy]), default=None),
+        oldest_s=max(_told(oldest), default=None),
+        newest_s=min(_told(newest), default=None),
         sketch=sketch,
         top_port=top_port,
         top_port_share=top_share,
     )
 
 
-def _told(values: list[float | None]) -> list[float]:
+def _busiest_first(usage: NatUsage) -> tuple[int, int, int, str]:
+    return (-usage.sessions, usage.address.version, int(usage.address), usage.device)
+
+
+def _shares(usages: Iterable[NatUsage]) -> Iterable[Column]:
+    """What counts by sessions, column by column: of those that have any."""
+    rows = [
+        (
+            usage.tcp_share,
+            usage.udp_share,
+            usage.unanswered_share,
+            usage.high_port_share,
+            usage.active_share,
+            usage.median_idle_s,
+            usage.oldest_s,
+            usage.newest_s,
+        )
+        for usage in usages
+        if usage.sessions
+    ]
+    return zip(*rows, strict=True)
+
+
+def _told(values: Column) -> tuple[float, ...]:
     """None of them, if one of those that have sessions does not tell."""
-    return [] if None in values else cast(list[float], values)
+    return () if None in values else cast(tuple[float, ...], values)
 
 
-def _mean(values: list[float | None], weights: Sequence[int]) -> float | None:
+def _mean(values: Column, weights: Sequence[int], sessions: int) -> float | None:
     told = _told(values)
     if not told:
         return None
-    mean: float = sum(map(mul, told, weights)) / sum(weights)
+    mean: float = sum(map(mul, told, weights)) / sessions
     return min(max(mean, min(told)), max(told))
 
 
-def _median(values: list[float | None], weights: Sequence[int]) -> float | None:
+def _median(values: Column, weights: Sequence[int]) -> float | None:
     told = _told(values)
     if not told:
         return None

@@ -11,9 +11,19 @@ from switchguard.core.changes import Slot
 from switchguard.core.explain import penalty_phrase, slot_phrase
 from switchguard.core.fit import Situation, unit_key
 from switchguard.core.model import Mac
-from switchguard.core.penalties import Penalty, Quarantine, RateLimit, Refusal, RestrictPorts, SessionCap, Verdict
+from switchguard.core.penalties import (
+    Block,
+    Penalty,
+    Quarantine,
+    RateLimit,
+    Refusal,
+    RestrictPorts,
+    SessionCap,
+    Verdict,
+)
 from switchguard.core.place import Placement
-from switchguard.core.safeguards import Objection, Subject, not_anew, not_on_port, occupants, refuse
+from switchguard.core.safeguards import Objection, Subject, copied_by_now, not_anew, not_on_port, occupants, refuse
+from switchguard.core.users import lost
 
 ENDED = "its penalty has ended"
 MOVED = "the penalty is in force at its new place"
@@ -133,6 +143,10 @@ def _unfit(slot: Slot, whom: Subject, situation: Situation) -> Objection | None:
 
 def _on_somebody_else(slot: Slot, whom: Subject, situation: Situation) -> Objection | None:
     attribution, port = situation.attribution, slot.station.port
+    if slot.kind == Block.kind and (objection := copied_by_now(slot.station.mac, attribution)):
+        return objection
+    if slot.address is not None and lost(slot.address, whom.verdict.client, attribution):
+        return Objection("spread", f"{slot.address} is not {whom.verdict.client}'s any more: it is lent to others")
     for client in attribution.clients:
         taken = slot.address in client.addresses or slot.station.mac in client.macs
         if taken and client not in whom.clients:

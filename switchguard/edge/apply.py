@@ -12,17 +12,27 @@ Sessions end their own waiting: a device that hangs raises Unreachable within it
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 
 from switchguard import plugins
 from switchguard.core.changes import Change, Diff, Enforced, HeldSlot, Outcome, Plan, SessionFlush, Slot
-from switchguard.core.model import Device
+from switchguard.core.model import Device, Mac
+from switchguard.core.stillthere import is_new_block
+from switchguard.edge.recheck import Look, gone_by_now
 from switchguard.errors import DeviceError, LedgerError, SwitchguardError
 from switchguard.ports import ClearsSessions, Driver, Enforces, Ledger, Opens
 
 log = logging.getLogger(__name__)
+
+Turn = Callable[[str], AbstractContextManager[None]]
+"""Device -> ours alone until the end of the block, or Busy."""
+
+
+def _nobody_else(_device: str) -> AbstractContextManager[None]:
+    return nullcontext()
 
 
 def apply(
@@ -33,17 +43,23 @@ def apply(
     ledger: Ledger,
     clock: Callable[[], datetime],
     driver_of: Callable[[str], Driver] = plugins.driver,
-    workers: int = 8,
+    workers: int = 32,
     tell: Callable[[str], None] | None = None,
+    turns: Turn = _nobody_else,
+    look: Look | None = None,
 ) -> tuple[Outcome, ...]:
     """One outcome per change, in the plan's order. `tell` hears a sentence per change and flush, as they end.
+    `turns` gives each device to one process at a time (turns.py). `look` reads forwarding tables again, for MACs that
+    are to be blocked where they were some time ago; without it they are believed to be there.
 
     A device that fails makes failed outcomes and stops nobody else. LedgerError, and whatever interrupts the caller,
     travels when the devices in progress have been read back and recorded; nothing new is begun after it.
     """
     held = ledger.held()
     ledger.intend(plan)
-    work = _Work(plan, held, _Hands(devices, opens, driver_of, ledger, clock), tell or (lambda _sentence: None))
+    hands = _Hands(devices, opens, driver_of, ledger, clock, turns)
+    gone = gone_by_now(plan, look, clock()) if look is not None else {}
+    work = _Work(plan, held, hands, tell or (lambda _sentence: None), gone)
     with ThreadPoolExecutor(workers, thread_name_prefix="apply") as pool:
         try:
             work.run(pool)
@@ -89,6 +105,8 @@ class _Work:
     held: tuple[HeldSlot, ...]
     hands: "_Hands"
     tell: Callable[[str], None]
+    gone: Mapping[Mac, str] = field(default_factory=dict)
+    """MACs that are not where they were judged, and why."""
     outcomes: list[Outcome] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -124,7 +142,15 @@ class _Work:
                 yield flush.device, partial(self._flush, flush)
 
     def _change(self, device: str, batch: tuple[Change, ...]) -> _Done:
-        return _Done(self.hands.change(device, batch))
+        """A MAC that is not where it was is not blocked, and the others are."""
+        refused = {change: why for change in batch if is_new_block(change) and (why := self._gone(change))}
+        told = [it for change, why in refused.items() for it in self.hands.refuse((change,), why)]
+        staying = tuple(change for change in batch if change not in refused)
+        return _Done((*told, *(self.hands.change(device, staying) if staying else ())))
+
+    def _gone(self, change: Change) -> str | None:
+        mac = change.slot.station.mac
+        return None if mac is None else self.gone.get(mac)
 
     def _flush(self, flush: SessionFlush) -> _Done:
         return _Done(flush=flush, remark=self.hands.flush(flush))
@@ -189,6 +215,7 @@ class _Hands:
     driver_of: Callable[[str], Driver]
     ledger: Ledger
     clock: Callable[[], datetime]
+    turns: Turn
 
     def change(self, name: str, changes: tuple[Change, ...]) -> tuple[Outcome, ...]:
         began = self.clock()
@@ -228,7 +255,7 @@ class _Hands:
         attempt = _Attempt()
         try:
             driver = self._enforcing(name)
-            with self.opens(self.devices[name]) as session:
+            with self.turns(name), self.opens(self.devices[name]) as session:
                 if (paused := self.ledger.paused()) is not None:
                     return _Attempt(paused=paused)
                 attempt = replace(attempt, diff=driver.push(session, changes))

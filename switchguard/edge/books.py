@@ -6,6 +6,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from switchguard.core.accounting import NOTHING, Books, NatBook, Octets, PortBook, Total
+from switchguard.core.client_counters import CounterBook
 from switchguard.core.model import Address, ClientId, Mac, PortCounters
 
 FORM = 1
@@ -20,6 +21,10 @@ def books_text(books: Books) -> str:
             for name, book in books.gateways.items()
         ],
         "ports": [_port(book) for book in books.ports.values()],
+        "clients": [
+            [name, _stamp(book.at), [[str(address), *total] for address, total in book.totals.items()]]
+            for name, book in books.clients.items()
+        ],
         "settled": [[client, way, _stamp(until)] for client, (way, until) in books.settled.items()],
     }
     return json.dumps(document, separators=(",", ":"))
@@ -36,6 +41,12 @@ def books_from(text: str) -> Books:
         },
         {(book.counters.device, book.counters.port): book for book in map(_read_port, document["ports"])},
         {ClientId(client): (way, _moment(until)) for client, way, until in document["settled"]},
+        {
+            name: CounterBook(
+                _moment(at), {ip_address(address): (client, *octets) for address, client, *octets in totals}
+            )
+            for name, at, totals in document.get("clients", ())
+        },
     )
 
 

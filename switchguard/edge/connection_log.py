@@ -10,7 +10,6 @@ given. Lines without `match` are somebody else's. Those with it that make no sen
 """
 
 import gzip
-import hashlib
 import re
 import zlib
 from collections import Counter
@@ -19,16 +18,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from ipaddress import ip_address
 from pathlib import Path
-from typing import IO, cast
 
 from switchguard.core.model import Address
+from switchguard.edge.tails import HEAD, LONGEST_LINE, Tail, is_same, opened, skip, tail_at
 
-HEAD = 512
-"""Octets at the beginning that identify a file: a few lines with their time stamps."""
 MOST_COUNTS = 20_000
 """(source, minute) pairs that are held before they are handed on."""
-LONGEST_LINE = 16_384
-_CHUNK = 1 << 20
 _MINUTE = timedelta(minutes=1)
 
 _SOURCE = re.compile(rb"\bSRC=([0-9A-Fa-f.:]{2,45})(?=\s|$)")
@@ -37,26 +32,6 @@ _SYSLOG = re.compile(rb"(?:<\d+>)?([A-Z][a-z]{2}) ([ \d]\d) (\d\d):(\d\d):(\d\d)
 _MONTHS = {name: number for number, name in enumerate(b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
 _LATE = timedelta(days=1)
 """By how much a time stamp may be later than its file, before it must be last year's."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tail:
-    """How far a log has been read: the file that begins like this, up to here."""
-
-    head: int
-    """How many octets the digest is of."""
-    digest: str
-    offset: int
-    written: int
-    """When the file had been written to last, in nanoseconds since 1970."""
-
-    def spelled(self) -> str:
-        return f"{self.head} {self.digest} {self.offset} {self.written}"
-
-    @classmethod
-    def read(cls, text: str) -> "Tail":
-        head, digest, offset, written = text.split()
-        return cls(int(head), digest, int(offset), int(written))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +76,7 @@ class ConnectionLog:
         if tail is None:
             return [(file, 0) for file in files]
         for number in reversed(range(len(files))):
-            if _is_same(files[number], tail):
+            if is_same(files[number], tail):
                 return [(files[number], tail.offset), *((file, 0) for file in files[number + 1 :])]
         return [(file, 0) for file in files if file == self.file or file.stat().st_mtime_ns > tail.written]
 
@@ -119,14 +94,13 @@ class ConnectionLog:
         """A line that is still being written waits, unless the file has been put away."""
         state = file.stat()
         found = _Found(self, written := datetime.fromtimestamp(state.st_mtime, UTC))
-        with _opened(file) as stream:
+        with opened(file) as stream:
             beginning = stream.read(HEAD)
 
             def tail() -> Tail:
-                head = beginning[:offset]
-                return Tail(len(head), hashlib.sha256(head).hexdigest(), offset, state.st_mtime_ns)
+                return tail_at(beginning, offset, state.st_mtime_ns)
 
-            _skip(stream, offset, file)
+            skip(stream, offset, file)
             while line := stream.readline(LONGEST_LINE):
                 if not line.endswith(b"\n") and len(line) < LONGEST_LINE and file == self.file:
                     break
@@ -185,31 +159,6 @@ class _Found:
 
     def batch(self, tail: Tail) -> Batch:
         return Batch(dict(self.counts), tail, self.bad, self.sample)
-
-
-def _is_same(file: Path, tail: Tail) -> bool:
-    """An empty file begins like any other, and its inode may be another file's by now: nothing tells which it was."""
-    if not tail.head:
-        return False
-    try:
-        with _opened(file) as stream:
-            return hashlib.sha256(stream.read(tail.head)).hexdigest() == tail.digest
-    except (EOFError, zlib.error, gzip.BadGzipFile):
-        return False
-
-
-def _opened(file: Path) -> IO[bytes]:
-    return cast(IO[bytes], gzip.open(file, "rb")) if file.suffix == ".gz" else file.open("rb")
-
-
-def _skip(stream: IO[bytes], offset: int, file: Path) -> None:
-    """A compressed stream cannot go back; its beginning is read anew, in pieces."""
-    if file.suffix != ".gz":
-        stream.seek(offset)
-        return
-    stream.seek(0)
-    while offset > 0 and (piece := stream.read(min(offset, _CHUNK))):
-        offset -= len(piece)
 
 
 def _glob_safe(name: str) -> str:

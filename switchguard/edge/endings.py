@@ -106,10 +106,12 @@ class EndingsFollower(threading.Thread):
     def _follow(self) -> None:
         followed = False
         with closing(self._stream(TICK_S)) as ticks:
-            for ended in ticks:
+            for tick in ticks:
                 if self._stopped.is_set():
                     return
-                if not followed:
+                if tick.missed:
+                    self._tell("some ends were not heard of, octets are a lower bound", gateway=self._gateway)
+                if not followed or tick.missed:
                     self._endings.follow(self._gateway, self._clock())
                     followed = True
-                self._endings.tell(self._gateway, self._clock(), ended)
+                self._endings.tell(self._gateway, self._clock(), tick.rows)

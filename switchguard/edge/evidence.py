@@ -8,6 +8,7 @@ look, and only what was kept once is kept.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from switchguard.core.accounting import Account, Books, account
 from switchguard.core.evidence import (
@@ -27,11 +28,14 @@ from switchguard.core.penalties import PastPenalty
 from switchguard.core.policy import Policy, Rule, SharedLink
 from switchguard.core.rules import connections, cuts, unusual_traffic
 from switchguard.core.rules.naughty_factor import factor
+from switchguard.core.users import whose_now
 from switchguard.edge.archive import Archive, Sample
-from switchguard.edge.connection_log import Batch, ConnectionLog, Tail
+from switchguard.edge.connection_log import Batch, ConnectionLog
 from switchguard.edge.endings import Endings
 from switchguard.edge.history import HOUR, POLL, History, Note, SeriesRow, UsageRow
 from switchguard.edge.registry import Registered
+from switchguard.edge.tails import Tail
+from switchguard.edge.trails import Trails
 
 RECENT = timedelta(minutes=15)
 """So far back everybody's traffic is told poll by poll."""
@@ -62,6 +66,10 @@ class Memory:
 
     # --- before judging ----------------------------------------------------------------------------------------------
 
+    @cached_property
+    def trails(self) -> Trails:
+        return Trails(self.history)
+
     def recall(
         self, policy: Policy, snapshot: Snapshot, attribution: Attribution, past: Sequence[PastPenalty]
     ) -> Evidence:
@@ -74,7 +82,7 @@ class Memory:
             tables=self._tables(snapshot, now),
             link=None if policy.link is None else self._link(policy.link, counted, now),
             traffic=self._traffic(policy, past, counted, now),
-            connections=self._connections(policy.rules, now),
+            connections=whose_now(self._connections(policy.rules, now), snapshot),
             registry=self._people(policy),
             no_registry=(self.registry and self.registry.why) or "",
             first_seen=self.archive.first_seen(_macs(attribution)),
@@ -173,6 +181,7 @@ class Memory:
 
         self.history.keep(count)
         self.endings.settled(self.history.books())
+        self.trails.keep(snapshot.sights, attribution.at)
 
     def tidy(self, policy: Policy, past: Sequence[PastPenalty], now: datetime) -> int:
         """After a pass, when nobody waits: read what the logs have got, sum up, forget. How much there was to do."""

@@ -22,11 +22,13 @@ from switchguard import plugins
 from switchguard.core.changes import Enforced
 from switchguard.core.model import (
     Address,
+    ClientOctets,
     Destination,
     Device,
     FdbEntry,
     Gap,
     Interface,
+    Lease,
     Link,
     Mac,
     NatSize,
@@ -40,6 +42,8 @@ from switchguard.core.model import (
 )
 from switchguard.errors import DeviceError, SwitchguardError
 from switchguard.ports import (
+    CountsClients,
+    CountsOctets,
     Driver,
     Enforces,
     NatTable,
@@ -51,6 +55,7 @@ from switchguard.ports import (
     ReadsDestinations,
     ReadsFdb,
     ReadsInterfaces,
+    ReadsLeases,
     ReadsLinks,
     ReadsNat,
     ReadsNatSize,
@@ -61,12 +66,12 @@ from switchguard.ports import (
 Clock = Callable[[], datetime]
 Tell = Callable[[str], None]
 DriverOf = Callable[[str], Driver]
-Row = NatUsage | NatSize | Neighbor | FdbEntry | PortCounters | Link | Interface | Destination
+Row = NatUsage | NatSize | Neighbor | FdbEntry | PortCounters | Link | Interface | Destination | Lease | ClientOctets
 _Reader = Callable[[Session], tuple[Row, ...]]
-_R = TypeVar("_R", NatUsage, NatSize, Neighbor, FdbEntry, PortCounters, Link, Interface)
+_R = TypeVar("_R", NatUsage, NatSize, Neighbor, FdbEntry, PortCounters, Link, Interface, Lease, ClientOctets)
 _T = TypeVar("_T")
 
-_GATEWAYS_ONLY: frozenset[Table] = frozenset({"nat", "nat_size"})
+_GATEWAYS_ONLY: frozenset[Table] = frozenset({"nat", "nat_size", "octets"})
 """A switch whose platform could translate addresses is not asked for translations that it does not make."""
 MOST_DESTINATIONS = 64
 """Of one gateway."""
@@ -84,16 +89,19 @@ def gather(
     workers: int = 16,
     tell: Tell | None = None,
     driver_of: DriverOf = plugins.driver,
+    snooping: Collection[str] = (),
 ) -> Snapshot:
     """Every device for those of `tables` that its driver can read: `workers` logins at a time, and 128 by SNMP alone.
 
-    `tell` gets one line per device, as it finishes. Rows are in the order of `devices`, then as the device gave them.
+    `tell` gets one line per device, as it finishes. `snooping`: the devices that are asked for leases.
+    Rows are in the order of `devices`, then as the device gave them.
     """
     at, chosen = clock(), tuple(devices)
     logins = Semaphore(workers)
 
     def ask(device: Device) -> tuple[_Answer, ...]:
-        return _ask(device, driver_of, opens, frozenset(tables), clock, logins)
+        unasked: frozenset[Table] = frozenset() if device.name in snooping else frozenset({"leases"})
+        return _ask(device, driver_of, opens, frozenset(tables) - unasked, clock, logins)
 
     def told(device: Device, answers: tuple[_Answer, ...]) -> None:
         if tell is not None:
@@ -109,6 +117,7 @@ def gather(
         neighbors=_rows(answers, Neighbor),
         fdb=_rows(answers, FdbEntry),
         counters=_rows(answers, PortCounters),
+        client_octets=_rows(answers, ClientOctets),
         links=_rows(answers, Link),
         interfaces=_rows(answers, Interface),
         own_macs=macs,
@@ -116,6 +125,7 @@ def gather(
         readings=tuple(answer.outcome for answer in answers if isinstance(answer.outcome, Reading)),
         gaps=tuple(answer.outcome for answer in answers if isinstance(answer.outcome, Gap)) + own_gaps,
         destinations=tuple(row for answer in answers for row in answer.destinations),
+        leases=_rows(answers, Lease),
     )
 
 
@@ -124,7 +134,7 @@ def read_enforced(
     opens: Opens,
     clock: Clock,
     *,
-    workers: int = 16,
+    workers: int = 32,
     tell: Tell | None = None,
     driver_of: DriverOf = plugins.driver,
 ) -> Mapping[str, Enforced | Gap]:
@@ -218,15 +228,22 @@ def _read(
     ahead: tuple[datetime, float] | None = None,
 ) -> _Answer:
     """A parser may stumble over what no recording showed: that costs this table, and the Gap says where it happened."""
-    started = clock()
+    started, received = clock(), _received(session)
     at, share_s = ahead or (started, 0.0)
     try:
         rows = reader(session)
     except Exception as error:  # noqa: BLE001 - the boundary of a table: whatever fails is its Gap
-        return _Answer(Gap(device.name, table, _why(error)))
+        answering = _received(session) > received
+        return _Answer(Gap(device.name, table, _why(error), _seconds(started, clock()) if answering else 0.0))
     beside = tuple(row for row in rows[-MOST_DESTINATIONS:] if isinstance(row, Destination)) if table == "nat" else ()
     rows = rows[: len(rows) - len(beside)]
-    return _Answer(Reading(device.name, table, at, len(rows), share_s + _seconds(started, clock())), rows, beside)
+    octets = _received(session) - received or None
+    cost = share_s + _seconds(started, clock())
+    return _Answer(Reading(device.name, table, at, len(rows), cost, octets), rows, beside)
+
+
+def _received(session: Session) -> int:
+    return session.received if isinstance(session, CountsOctets) else 0
 
 
 def _readers(driver: Driver, clock: Clock) -> dict[Table, _Reader]:
@@ -251,6 +268,11 @@ def _readers(driver: Driver, clock: Clock) -> dict[Table, _Reader]:
     if isinstance(driver, ReadsCounters):
         counters = driver.counters
         readers["counters"] = lambda session: counters(session, clock())
+    if isinstance(driver, CountsClients):
+        readers["octets"] = driver.client_octets
+    if isinstance(driver, ReadsLeases):
+        leases = driver.leases
+        readers["leases"] = lambda session: leases(session, clock())
     return readers
 
 

@@ -5,10 +5,10 @@ which only ever grows. The service and the command line may use one ledger at th
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,16 @@ from sqlalchemy import Connection, Row, delete, insert, select
 
 from switchguard.core.changes import Change, HeldSlot, Outcome, Plan
 from switchguard.core.decide import ended
+from switchguard.core.letters import Letter
 from switchguard.core.model import Gap, Mac
 from switchguard.core.penalties import Exemption, PastPenalty, Release, Verdict
+from switchguard.core.traces import Arrivals, Identities, Link
+from switchguard.core.visitors import A_DAY, Faces
+from switchguard.edge import identity_rows, notify_outbox
 from switchguard.edge import ledger_rows as rows
 from switchguard.edge import ledger_tables as tables
 from switchguard.edge.ledger_tables import Store
+from switchguard.edge.snapshots import from_json
 from switchguard.errors import LedgerError
 
 
@@ -31,8 +36,8 @@ class Event:
 
     Of an outcome that is `change`, `diff`, `state`, `why`, `seconds`; else `verdict`, `change`, `slot` or `exemption`.
 
-    `what`: sentenced, changed, ended, verified, failed, refused, adopted, forgotten, exempted, unexempted, paused,
-    resumed. `subjects`: whom and what it is about, as `history` finds it.
+    `what`: sentenced, changed, ended, let back, verified, failed, refused, adopted, forgotten, exempted, unexempted,
+    linked, unlinked, paused, resumed, told, not told. `subjects`: whom and what it is about, as `history` finds it.
     """
 
     at: datetime
@@ -104,13 +109,65 @@ class SqlLedger:
             verdicts = [(rows.load(Verdict, row.verdict), row.released_at) for row in connection.execute(query)]
         return tuple(ended(verdict, at) for verdict, at in verdicts if not verdict.probation)
 
-    def sentence(self, verdicts: Sequence[Verdict], released: Sequence[Release], at: datetime) -> None:
+    def sentence(
+        self, verdicts: Sequence[Verdict], released: Sequence[Release], at: datetime, letters: Sequence[Letter] = ()
+    ) -> None:
         """A penalty that has ended stays ended, whoever still lists it: another process may have lifted it since."""
         with self._store.writing() as connection:
             for verdict in verdicts:
                 rows.sentence(connection, verdict, at)
             for release in released:
                 rows.end(connection, release, at)
+            notify_outbox.put(connection, letters, at)
+
+    # --- the landing page --------------------------------------------------------------------------------------------
+
+    def present(self) -> tuple[Verdict, ...]:
+        """Penalties that have not been released, or are on some device still."""
+        with self._store.reading() as connection:
+            still = {ident for held in rows.held_slots(connection) for ident in held.verdicts}
+            table = tables.penalties.c
+            here = select(table.verdict).where(table.released_at.is_(None) | table.id.in_(still))
+            return tuple(rows.load(Verdict, text) for text in connection.execute(here).scalars())
+
+    def save_faces(self, faces: Faces) -> None:
+        """Whom each address means, as of the last pass."""
+        with self._store.writing() as connection:
+            rows.note(connection, "faces", faces)
+
+    def faces(self) -> Faces | None:
+        with self._store.reading() as connection:
+            found = rows.noted(connection, "faces")
+        return None if found is None else from_json(Faces, found)
+
+    def records(self, ids: Collection[str], since: datetime) -> tuple[PenaltyRecord, ...]:
+        """Of these penalties, ended or not, and of all that began since then."""
+        table = tables.penalties
+        query = select(table).where(table.c.id.in_(ids) | (table.c.since >= since)).order_by(table.c.since, table.c.id)
+        with self._store.reading() as connection:
+            held = rows.held_slots(connection)
+            return tuple(_penalty_record(row, held) for row in connection.execute(query))
+
+    def wishes(self, releases: Sequence[Release], at: datetime) -> int:
+        """How often these clients were let back at their own wish, in the day before."""
+        with self._store.reading() as connection:
+            return rows.wishes(connection, releases, at - A_DAY)
+
+    def let_back(
+        self, releases: Sequence[Release], watched: Sequence[Verdict], who: str, at: datetime, per_day: int
+    ) -> bool:
+        """A client's own wish: these penalties end, others take their place, and the rules count from the beginning.
+        False, and nothing is changed, if that was wished `per_day` times already, however many ask at once."""
+        with self._store.writing() as connection:
+            if rows.wishes(connection, releases, at - A_DAY) >= per_day:
+                return False
+            for verdict in watched:
+                rows.sentence(connection, verdict, at)
+            for release in releases:
+                rows.end(connection, release, at)
+                rows.count_anew(connection, release.verdict)
+                rows.tell(connection, at, who, rows.LET_BACK, release.why, rows.verdict_subjects(release.verdict))
+        return True
 
     # --- slots -------------------------------------------------------------------------------------------------------
 
@@ -141,6 +198,31 @@ class SqlLedger:
         with self._store.writing() as connection:
             for outcome in outcomes:
                 rows.record(connection, outcome, at)
+
+    # --- who is whom -------------------------------------------------------------------------------------------------
+
+    def identities(self, now: datetime) -> Identities:
+        with self._store.reading() as connection:
+            return identity_rows.identities(connection, now)
+
+    def arrivals(self, macs: Collection[Mac], now: datetime, within: timedelta) -> Arrivals:
+        with self._store.reading() as connection:
+            return identity_rows.arrivals(connection, macs, now, within)
+
+    def keep_identities(self, before: Identities, after: Identities, at: datetime) -> None:
+        if before != after:
+            with self._store.writing() as connection:
+                identity_rows.keep(connection, before, after, at)
+
+    def links(self, macs: Collection[Mac] | None = None) -> tuple[Link, ...]:
+        """All that are remembered, or those of these MACs and of what these are linked with, and so on."""
+        with self._store.reading() as connection:
+            return identity_rows.links(connection, macs)
+
+    def unlink(self, one: Mac, other: Mac, who: str, why: str) -> None:
+        """They are two devices, from now on, whatever it looks like."""
+        with self._store.writing() as connection:
+            identity_rows.unlink(connection, one, other, who, why, self._clock())
 
     # --- exemptions --------------------------------------------------------------------------------------------------
 

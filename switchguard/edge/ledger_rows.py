@@ -14,6 +14,8 @@ from switchguard.edge.snapshots import from_json, to_json
 
 SERVICE = "switchguard"
 """Who did what nobody asked for by name."""
+LET_BACK = "let back"
+"""A client's own wish."""
 
 T = TypeVar("T")
 
@@ -32,7 +34,7 @@ def sentence(connection: Connection, verdict: Verdict, at: datetime) -> None:
     else:
         connection.execute(update(table).where(table.c.id == verdict.id).values(verdict=text, client=verdict.client))
     what = "sentenced" if row is None else "changed"
-    who, subjects = verdict.requested_by or SERVICE, _verdict_subjects(verdict)
+    who, subjects = verdict.requested_by or SERVICE, verdict_subjects(verdict)
     tell(connection, at, who, what, verdict.because, subjects, {"verdict": verdict})
 
 
@@ -40,7 +42,23 @@ def end(connection: Connection, release: Release, at: datetime) -> None:
     table, verdict = tables.penalties, release.verdict
     standing = (table.c.id == verdict.id) & table.c.released_at.is_(None)
     if connection.execute(update(table).where(standing).values(released_at=at, released_why=release.why)).rowcount:
-        tell(connection, at, SERVICE, "ended", release.why, _verdict_subjects(verdict), {"verdict": verdict})
+        tell(connection, at, SERVICE, "ended", release.why, verdict_subjects(verdict), {"verdict": verdict})
+
+
+def wishes(connection: Connection, releases: Sequence[Release], since: datetime) -> int:
+    """Moments at which a client of these was let back: several penalties at once are one wish. A new address makes no
+    new client."""
+    who = {str(it) for release in releases for it in (release.verdict.client, *release.verdict.macs)}
+    subject, event = tables.event_subjects.c, tables.events.c
+    concerned = select(subject.event).where(subject.subject.in_(who))
+    asked = select(event.at).where(event.what == LET_BACK, event.at > since, event.id.in_(concerned)).distinct()
+    return len(connection.execute(asked).all())
+
+
+def count_anew(connection: Connection, verdict: Verdict) -> None:
+    """Of the polls in a row over the rule's threshold, none count any more."""
+    table = tables.streaks
+    connection.execute(delete(table).where(table.c.rule == verdict.rule, table.c.client == verdict.client))
 
 
 # --- slots -----------------------------------------------------------------------------------------------------------
@@ -142,7 +160,7 @@ def tell(
         connection.execute(insert(tables.event_subjects), rows)
 
 
-def _verdict_subjects(verdict: Verdict) -> set[str]:
+def verdict_subjects(verdict: Verdict) -> set[str]:
     return {verdict.id, verdict.client, *map(str, verdict.macs), *map(str, verdict.addresses)}
 
 
@@ -160,7 +178,7 @@ def _slot_subjects(connection: Connection, slot: Slot, verdicts: Sequence[str]) 
     place = {str(it) for it in (slot.device, slot.station.mac, slot.address, slot.network) if it is not None}
     query = select(tables.penalties.c.verdict).where(tables.penalties.c.id.in_(verdicts))
     causes = [load(Verdict, text) for text in connection.execute(query).scalars()]
-    return place.union(verdicts, *map(_verdict_subjects, causes))
+    return place.union(verdicts, *map(verdict_subjects, causes))
 
 
 # --- rows ------------------------------------------------------------------------------------------------------------

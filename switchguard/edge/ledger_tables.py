@@ -42,7 +42,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from switchguard.errors import LedgerError
 
-SCHEMA = 3
+SCHEMA = 5
 
 PATIENCE_S = 15.0
 """How long one process waits for the other's transaction; ours take milliseconds."""
@@ -199,6 +199,48 @@ macs = Table(
     sqlite_with_rowid=False,
 )
 
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("name", String(512), primary_key=True),
+    Column("verdict", String(64), nullable=False),
+    Column("addressee", Text, nullable=False),
+    Column("letter", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("written", Moment, nullable=False),
+    Column("due", Moment, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("settled", Moment),
+    Column("trouble", Text, nullable=False),
+)
+"""Notices: `waiting` until `due`, then `sent` or `failed` (given up), and when that was settled. `name` is the letter's
+key, so that nothing is written twice; `addressee` is the same for all that may go together."""
+Index("outbox_by_due", outbox.c.state, outbox.c.due)
+Index("outbox_by_verdict", outbox.c.verdict)
+
+traces = Table(
+    "traces",
+    metadata,
+    Column("mac", BigInteger, primary_key=True, autoincrement=False),
+    Column("trace", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""What is remembered of the clients under a penalty and of those who have just arrived, to know them again."""
+
+links = Table(
+    "links",
+    metadata,
+    Column("old", BigInteger, primary_key=True, autoincrement=False),
+    Column("new", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", Moment, nullable=False),
+    Column("undone", SmallInteger, nullable=False),
+    Column("link", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Two MACs that are probably one device; `undone`: somebody said that they are two."""
+Index("links_by_time", links.c.at)
+Index("links_by_new", links.c.new)
+
 notes = Table("notes", metadata, Column("name", String(32), primary_key=True), Column("value", Text, nullable=False))
 """One value per name: the pause, the last cycle, the service's status."""
 
@@ -255,7 +297,37 @@ def _long_history(connection: Connection) -> None:
         connection.execute(text(statement))
 
 
-MIGRATIONS: dict[int, Callable[[Connection], None]] = {2: _usage_history, 3: _long_history}
+_VERSION_4 = (
+    "CREATE TABLE outbox (name VARCHAR(512) NOT NULL, verdict VARCHAR(64) NOT NULL, addressee TEXT NOT NULL,"
+    " letter TEXT NOT NULL, state VARCHAR(16) NOT NULL, written VARCHAR(32) NOT NULL, due VARCHAR(32) NOT NULL,"
+    " tries INTEGER NOT NULL, settled VARCHAR(32), trouble TEXT NOT NULL, PRIMARY KEY (name))",
+    "CREATE INDEX outbox_by_due ON outbox (state, due)",
+    "CREATE INDEX outbox_by_verdict ON outbox (verdict)",
+)
+
+
+def _notices(connection: Connection) -> None:
+    """Version 4: notices that wait to be sent."""
+    for statement in _VERSION_4:
+        connection.execute(text(statement))
+
+
+_VERSION_5 = (
+    "CREATE TABLE traces (mac BIGINT NOT NULL, trace TEXT NOT NULL, PRIMARY KEY (mac)) WITHOUT ROWID",
+    "CREATE TABLE links (old BIGINT NOT NULL, new BIGINT NOT NULL, at VARCHAR(32) NOT NULL, undone SMALLINT NOT NULL,"
+    " link TEXT NOT NULL, PRIMARY KEY (old, new)) WITHOUT ROWID",
+    "CREATE INDEX links_by_time ON links (at)",
+    "CREATE INDEX links_by_new ON links (new)",
+)
+
+
+def _identities(connection: Connection) -> None:
+    """Version 5: who is known again under another MAC."""
+    for statement in _VERSION_5:
+        connection.execute(text(statement))
+
+
+MIGRATIONS: dict[int, Callable[[Connection], None]] = {2: _usage_history, 3: _long_history, 4: _notices, 5: _identities}
 """Version -> the step that leads to it from the one before."""
 
 

@@ -6,8 +6,11 @@ from typing import IO, Literal
 
 import structlog
 
-CHATTY = ("paramiko", "netmiko", "nornir", "apscheduler", "pysnmp", "asyncssh")
+CHATTY = ("paramiko", "netmiko", "nornir", "apscheduler", "pysnmp", "asyncssh", "urllib3")
 """Libraries whose routine is no news."""
+QUIET = ("apscheduler.scheduler",)
+"""Whose warnings are none either: that one poll is left out while the last one is still going on, the service says in
+its own words."""
 
 
 def configure_logs(style: Literal["plain", "json"], level: int = logging.INFO, stream: IO[str] | None = None) -> None:
@@ -31,6 +34,8 @@ def configure_logs(style: Literal["plain", "json"], level: int = logging.INFO, s
     root.setLevel(level)
     for name in CHATTY:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    for name in QUIET:
+        logging.getLogger(name).setLevel(max(level, logging.ERROR))
 
 
 def _renderers(style: Literal["plain", "json"], out: IO[str]) -> list[structlog.typing.Processor]:

@@ -6,13 +6,13 @@ answers SNMP. A transport that was lost stays lost for the rest of the session, 
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from switchguard.core.model import Device
+from switchguard.edge.napalm_platforms import has_candidates, speaks_eapi
 from switchguard.edge.netlink_local import LocalNetlink
 from switchguard.edge.packed import packed, unpacked
 from switchguard.edge.session_local import LocalShell
-from switchguard.edge.session_napalm import Napalm, has_candidates, speaks_eapi
 from switchguard.edge.session_netmiko import PATIENCE, Cli, Shell, has_shell
 from switchguard.edge.session_snmp import SnmpClient, lacking
 from switchguard.edge.snmp_settled import Settled
@@ -25,7 +25,10 @@ from switchguard.errors import (
     UnknownHostKey,
     Unreachable,
 )
-from switchguard.ports import Candidate, Endpoint, Oid, Session, SnmpValue, Transport
+from switchguard.ports import Candidate, Endpoint, News, Oid, Session, SnmpValue, Transport
+
+if TYPE_CHECKING:
+    from switchguard.edge.session_napalm import Napalm
 
 _LOSSES = (Unreachable, LoginRefused, UnknownHostKey, NotConfigured)
 _LOOPBACK = "127.0.0.1"
@@ -53,6 +56,7 @@ class _Shell(_Closes, Protocol):
 
 
 _T = TypeVar("_T", bound=_Closes)
+_Chunk = TypeVar("_Chunk", bytes, memoryview)
 
 
 class _Lazy(Generic[_T]):
@@ -97,10 +101,15 @@ class DeviceSession:
         self._shell: _Lazy[_Shell] = _Lazy(self._open_shell)
         self._cli = _Lazy(self._open_cli, (*_LOSSES, UnexpectedOutput))
         self._napalm = _Lazy(self._open_napalm)
+        self._received = 0
 
     @property
     def device(self) -> Device:
         return self._device
+
+    @property
+    def received(self) -> int:
+        return self._received
 
     def speaks(self, transport: Transport) -> bool:
         return not self._missing(transport)
@@ -108,12 +117,15 @@ class DeviceSession:
     def ask(self, command: str) -> str:
         if self._has_shell:
             with self._shell.use() as shell:
-                return b"".join(shell.stream(command)).decode(errors="replace")
+                return b"".join(self._counted(shell.stream(command))).decode(errors="replace")
         if speaks_eapi(self._device.platform, self._endpoint):
             with self._napalm.use() as napalm:
-                return napalm.ask(command)
-        with self._cli.use() as cli:
-            return cli.ask(command)
+                answer = napalm.ask(command)
+        else:
+            with self._cli.use() as cli:
+                answer = cli.ask(command)
+        self._received += len(answer)
+        return answer
 
     def stream(self, command: str) -> Iterator[bytes]:
         if not self._has_shell:
@@ -123,11 +135,16 @@ class DeviceSession:
             if self._endpoint.compress and not self._local:
                 yield from self._packed(shell, command)
             else:
-                yield from shell.stream(command)
+                yield from self._counted(shell.stream(command))
+
+    def _counted(self, chunks: Iterator[_Chunk]) -> Iterator[_Chunk]:
+        for chunk in chunks:
+            self._received += len(chunk)
+            yield chunk
 
     def _packed(self, shell: _Shell, command: str) -> Iterator[bytes]:
         try:
-            yield from unpacked(self._device.name, command, shell.stream(packed(command)))
+            yield from unpacked(self._device.name, command, self._counted(shell.stream(packed(command))))
         except CommandRefused as error:
             raise CommandRefused(self._device.name, command, error.answer) from error
 
@@ -159,9 +176,9 @@ class DeviceSession:
         return self._candidate(lines)
 
     def netlink(self, request: bytes) -> Iterator[memoryview]:
-        return self._kernel().ask(request)
+        return self._counted(self._kernel().ask(request))
 
-    def netlink_news(self, groups: Sequence[int], tick_s: float) -> Iterator[bytes]:
+    def netlink_news(self, groups: Sequence[int], tick_s: float) -> Iterator[News]:
         return self._kernel().news(groups, tick_s)
 
     def follow(self, command: str, tick_s: float) -> Iterator[bytes]:
@@ -233,7 +250,9 @@ class DeviceSession:
         self._require("cli")
         return Cli(self._device, self._endpoint)
 
-    def _open_napalm(self) -> Napalm:
+    def _open_napalm(self) -> "Napalm":
+        from switchguard.edge.session_napalm import Napalm  # takes half a second, and may never be needed
+
         self._require("candidate")
         return Napalm(self._device, self._endpoint)
 

@@ -8,6 +8,7 @@ What NAPALM 5.2 does not tell, and this file does (read in napalm/ios/ios.py and
   advice as text. Neither is a diff, so both raise.
 - EOS and IOS refuse commit messages, so none is sent.
 - EOS keeps a session whose client is gone, and while one is pending NAPALM waits 10 s and gives up: see `eos_sessions`.
+- Junos needs more than a line of care: see `napalm_junos`, which is loaded for it alone (PyEZ takes a second).
 - Its rollback replaces the whole configuration, other people's work included, so it is not offered.
 
 Loading a candidate on IOS writes a file to flash; committing saves the running configuration on IOS and EOS.
@@ -19,7 +20,8 @@ import logging
 import re
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
+from importlib import import_module
 from typing import Any
 
 import napalm
@@ -29,17 +31,11 @@ from napalm.base import exceptions as failures
 
 from switchguard.core.model import Device
 from switchguard.edge.eos_sessions import abandoned, new_name
+from switchguard.edge.napalm_platforms import NAPALM_DRIVERS
 from switchguard.edge.session_netmiko import PATIENCE, REFUSED, SSH_ERRORS, attentive, netmiko_options, ssh_meaning
 from switchguard.errors import CommandRefused, DeviceError, LoginRefused, UnexpectedOutput, Unreachable
 from switchguard.ports import Candidate, Endpoint
 
-_DRIVERS = {
-    "arista_eos": "eos",
-    "cisco_ios": "ios",
-    "cisco_nxos": "nxos_ssh",
-    "cisco_xe": "ios",
-    "juniper_junos": "junos",
-}
 _OVER_NETMIKO = ("ios", "nxos_ssh")
 _MERGE = re.compile(r"copy \S+ running-config")
 _GARBAGE = (http.client.HTTPException, LookupError, TypeError, AttributeError, ValueError)
@@ -49,15 +45,6 @@ _GARBAGE = (http.client.HTTPException, LookupError, TypeError, AttributeError, V
 logging.getLogger("pyeapi").setLevel(logging.CRITICAL)
 
 
-def has_candidates(platform: str) -> bool:
-    return platform in _DRIVERS
-
-
-def speaks_eapi(platform: str, endpoint: Endpoint) -> bool:
-    """Whether NAPALM reaches the device by eAPI. Commands then go the same way: SSH need not be open."""
-    return _DRIVERS.get(platform) == "eos" and endpoint.napalm_options.get("transport") != "ssh"
-
-
 class Napalm:
     """One open NAPALM driver; candidates follow one another."""
 
@@ -65,15 +52,22 @@ class Napalm:
         self._device, self._endpoint = device.name, endpoint
         self._tape = io.BytesIO()
         self._lost = False
-        name = _DRIVERS[device.platform]
+        name = NAPALM_DRIVERS[device.platform]
         self._has_sessions = name == "eos"
-        self._driver: Any = napalm.get_network_driver(name)(
-            endpoint.host,
-            endpoint.username,
-            endpoint.password.reveal() if endpoint.password else "",
-            timeout=PATIENCE * endpoint.timeout_s,
-            optional_args=self._options(name),
-        )
+        self._junos = import_module("switchguard.edge.napalm_junos") if name == "junos" else None
+        with self._junos.ssh_config(endpoint) if self._junos else nullcontext() as ssh_config:
+            self._driver: Any = napalm.get_network_driver(name)(
+                endpoint.host,
+                endpoint.username,
+                endpoint.password.reveal() if endpoint.password else "",
+                timeout=PATIENCE * endpoint.timeout_s,
+                optional_args=self._options(name, ssh_config),
+            )
+            self._open(name)
+
+    def _open(self, name: str) -> None:
+        if self._junos:
+            self._junos.be_strict(self._driver, self._endpoint)
         with self._translated("login"):
             self._driver.open()
             if self._over_netmiko(name):
@@ -109,6 +103,8 @@ class Napalm:
         with self._translated("logout"):
             if not self._lost:
                 self._driver.close()
+            elif self._junos:
+                self._junos.hang_up(self._driver)
             elif hasattr(self._driver.device, "disconnect"):
                 self._driver.device.read_timeout_override = 1.0
                 self._driver.device.disconnect()
@@ -148,7 +144,10 @@ class Napalm:
 
     def discard(self) -> None:
         with self._translated("discarding the candidate"):
-            self._driver.discard_config()
+            if self._junos:
+                self._junos.discard(self._driver)
+            else:
+                self._driver.discard_config()
 
     def no_diff(self, why: str) -> CommandRefused:
         return CommandRefused(self._device, "show archive config incremental-diffs", why)
@@ -156,14 +155,22 @@ class Napalm:
     def _over_netmiko(self, name: str) -> bool:
         return name in _OVER_NETMIKO or self._endpoint.napalm_options.get("transport") == "ssh"
 
-    def _options(self, name: str) -> dict[str, Any]:
+    def _options(self, name: str, ssh_config: str | None) -> dict[str, Any]:
         given = dict(self._endpoint.napalm_options)
+        if self._junos:
+            ssh = netmiko_options(self._device, self._endpoint)
+            return {"port": ssh["port"], "key_file": ssh["key_file"], **given, "ssh_config_file": ssh_config}
         if not self._over_netmiko(name):
             secret = self._endpoint.enable_password
             return given | ({"enable_password": secret.reveal()} if secret and name == "eos" else {})
         ours = netmiko_options(self._device, self._endpoint)
         ours |= {"read_timeout_override": PATIENCE * self._endpoint.timeout_s}
         return ours | given | {"ssh_strict": True, "session_log": self._tape}
+
+    @property
+    def _failures(self) -> tuple[type[Exception], ...]:
+        """What only Junos raises, or in another sense than the others."""
+        return self._junos.FAILURES if self._junos else ()
 
     @contextmanager
     def _translated(self, doing: str) -> Iterator[None]:
@@ -178,6 +185,8 @@ class Napalm:
     def _explained(self, doing: str) -> Iterator[None]:
         try:
             yield
+        except self._failures as error:
+            raise self._junos.meaning(self._device, self._endpoint, error, doing) from error
         except (failures.NapalmException, pyeapi.eapilib.EapiError, NotImplementedError) as error:
             raise self._meaning(error, doing) from error
         except scp.SCPException as error:

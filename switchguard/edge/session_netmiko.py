@@ -63,9 +63,14 @@ SSH_ERRORS = (paramiko.SSHException, netmiko.NetmikoBaseException, OSError, EOFE
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 
+SHELLS = frozenset({"linux_iptables", "pf"})
+"""Platforms with a real shell that netmiko does not know by this name."""
+
+
 def has_shell(platform: str) -> bool:
-    """Whether netmiko takes this platform for a machine with a real shell."""
-    return platform in netmiko.platforms and issubclass(netmiko.ssh_dispatcher(platform), LinuxSSH)
+    """Whether netmiko takes this platform for a machine with a real shell, or we know better."""
+    known = platform in netmiko.platforms and issubclass(netmiko.ssh_dispatcher(platform), LinuxSSH)
+    return known or platform in SHELLS
 
 
 class Cli:
@@ -373,7 +378,7 @@ def ssh_meaning(device: str, endpoint: Endpoint, error: BaseException, command: 
             case paramiko.BadHostKeyException():
                 return _changed_key(device, endpoint, cause)
             case paramiko.SSHException() if "not found in known_hosts" in str(cause):
-                return _unknown_key(device, endpoint)
+                return unknown_key(device, endpoint)
             case ValueError() if "enable mode" in str(cause):
                 return LoginRefused(device, "the enable password is refused")
             case paramiko.AuthenticationException() if "timeout" not in str(cause).lower():
@@ -420,7 +425,7 @@ def _changed_key(device: str, endpoint: Endpoint, error: paramiko.BadHostKeyExce
     )
 
 
-def _unknown_key(device: str, endpoint: Endpoint) -> UnknownHostKey:
+def unknown_key(device: str, endpoint: Endpoint) -> UnknownHostKey:
     shows = "an SSH host key that is not on file"
     with suppress(DeviceError):
         key = fetch_host_key(endpoint)

@@ -18,15 +18,28 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from operator import lt
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from switchguard.edge.snmp_gufo import GufoLine
-from switchguard.edge.snmp_line import Address, Denied, Garbled, Index, Line, Page, Reply, Silence
+from switchguard.edge.snmp_line import (
+    Address,
+    Denied,
+    EngineKey,
+    Garbled,
+    Index,
+    Line,
+    Page,
+    Reply,
+    Silence,
+    lengthens_keys,
+)
 from switchguard.edge.snmp_loop import background
-from switchguard.edge.snmp_pysnmp import EngineKey, PysnmpEngine, PysnmpLine, adopt, engine_of, lengthens_keys
 from switchguard.edge.snmp_settled import STAMPS, Rows, Settled, is_settled
 from switchguard.errors import CommandRefused, DeviceError, LoginRefused, NotConfigured, UnexpectedOutput, Unreachable
 from switchguard.ports import Oid, Secret, SnmpAccess, SnmpValue
+
+if TYPE_CHECKING:
+    from switchguard.edge.snmp_pysnmp import PysnmpLine
 
 _T = TypeVar("_T")
 
@@ -231,11 +244,11 @@ class SnmpClient:
 
     def _line(self, address: Address, context: str) -> Line:
         if self._access.version == "3":
-            return PysnmpLine(engine_of(self._engine_key), address, context)
+            return _pysnmp_line(self._engine_key, address, context)
         key = self._engine_key
         if context:
             key = replace(key, access=_of_vlan(key.access, context))
-        slow = _Late(lambda: PysnmpLine(engine_of(key), address))
+        slow = _Late(lambda: _pysnmp_line(key, address))
         community = key.access.community
         assert community is not None  # noqa: S101 - `lacking` has seen to it
         return slow if self._only_pysnmp else GufoLine(address, community.reveal(), slow)
@@ -266,12 +279,17 @@ class SnmpClient:
                 return await question(line, attempt, wait)
             except Silence:
                 wait *= _BACK_OFF
-        if isinstance(line, PysnmpLine) and not self._heard and await self._answers_in_the_clear(line):
-            return await self._introduce(line, question)
+        if self._access.version == "3" and not self._heard:
+            from switchguard.edge.snmp_pysnmp import PysnmpLine
+
+            if isinstance(line, PysnmpLine) and await self._answers_in_the_clear(line):
+                return await self._introduce(line, question)
         raise Silence
 
-    async def _answers_in_the_clear(self, line: PysnmpLine) -> bool:
+    async def _answers_in_the_clear(self, line: "PysnmpLine") -> bool:
         """Whether the agent reacts to a request that is authenticated but not encrypted, even if by refusing it."""
+        from switchguard.edge.snmp_pysnmp import PysnmpEngine, PysnmpLine
+
         engine = PysnmpEngine(EngineKey(self._engine_key.access, encrypted=False))
         try:
             await PysnmpLine(engine, line.address).get(STAMPS[:1], self._access.timeout_s)
@@ -284,9 +302,11 @@ class SnmpClient:
         self._in_the_clear = True
         return True
 
-    async def _introduce(self, line: PysnmpLine, question: Callable[[Line, int, float], Awaitable[_T]]) -> _T:
+    async def _introduce(self, line: "PysnmpLine", question: Callable[[Line, int, float], Awaitable[_T]]) -> _T:
         """Meet the agent as if for the first time: it may have been replaced, and then our engine does not understand
         its reports any more; and its privacy key may be derived in the other way."""
+        from switchguard.edge.snmp_pysnmp import PysnmpEngine, adopt
+
         other = replace(self._engine_key, blumenthal=not self._engine_key.blumenthal)
         for way in (self._engine_key, other) if lengthens_keys(self._access) else (self._engine_key,):
             engine = PysnmpEngine(way)
@@ -346,6 +366,12 @@ class _Late:
     def _made(self) -> Line:
         self._line = self._line or self.make()
         return self._line
+
+
+def _pysnmp_line(key: EngineKey, address: Address, context: str = "") -> "PysnmpLine":
+    from switchguard.edge.snmp_pysnmp import PysnmpLine, engine_of
+
+    return PysnmpLine(engine_of(key), address, context)
 
 
 def lacking(access: SnmpAccess) -> str:

@@ -5,20 +5,23 @@ from dataclasses import dataclass, field
 from datetime import UTC, timedelta, tzinfo
 from itertools import combinations
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from switchguard.core.evidence import NAT
 from switchguard.core.model import Device, Mac, Mode, Network, Role
 from switchguard.core.policy import Box, Policy, Rule, Zone
 from switchguard.core.rules import connections
-from switchguard.edge.complaints import POLICY_FILE, at, checked, host_error
+from switchguard.core.visitors import Landing
+from switchguard.edge.complaints import POLICY_FILE, Steps, at, checked, host_error
 from switchguard.edge.connection_log import ConnectionLog
 from switchguard.edge.credentials import ReferredSecret, forget_secrets, read_reference
 from switchguard.edge.history import Retention
 from switchguard.edge.hosts import read_hosts
+from switchguard.edge.leases import LeaseSource
 from switchguard.edge.marks import Marked, read_marked
 from switchguard.edge.netbox import NetBox
-from switchguard.edge.registry import read_registry
+from switchguard.edge.registry import known_languages, read_registry
 from switchguard.edge.site_models import (
     PollModel,
     RegistryModel,
@@ -26,8 +29,13 @@ from switchguard.edge.site_models import (
     SiteModel,
     TrapsModel,
 )
+from switchguard.edge.user_models import LOCAL
+from switchguard.edge.vpn.sources import UsersOf, UserSource
 from switchguard.errors import NotConfigured, SiteError, UnknownPlugin
 from switchguard.ports import Endpoint, Listening, Secret, SnmpAccess
+
+if TYPE_CHECKING:
+    from switchguard.edge.notify_settings import NoticeSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +46,7 @@ class Poll:
     nat: timedelta
     tables: timedelta
     counters: timedelta
+    nat_ceiling: float = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +55,8 @@ class Follow:
 
     begins: bool = False
     ends: bool = False
+    counters: bool = False
+    """Whether gateways count single clients, instead of telling of sessions that end."""
     tick: timedelta = timedelta(seconds=0.25)
     window: timedelta = timedelta(seconds=10)
     windows: int = 3
@@ -62,13 +73,24 @@ class Site:
     poll: Poll
     ledger: str
     """A file, or a database URL: as SqlLedger takes it."""
+    leases: tuple[LeaseSource, ...] = ()
+    snooping: frozenset[str] = frozenset()
+    """Devices that are asked which leases they have overheard."""
+    keepalive: timedelta = timedelta(seconds=150)
+    """How long a connection may rest."""
     follow: Follow = Follow()
     history: Retention = field(default_factory=Retention)
     logs: tuple[ConnectionLog, ...] = ()
     traps: Listening | None = None
+    metrics: tuple[str, int] | None = None
+    """Address and TCP port of the page for Prometheus."""
     registry: Path | NetBox | None = None
     """A file, which may change while the service runs; what was in it at the start is in the policy. NetBox is asked
     when somebody wants to know."""
+    landing: Landing = field(default_factory=Landing)
+    notices: "NoticeSettings | None" = None
+    users: tuple[UsersOf, ...] = ()
+    """Zones whose clients are people, known by their sessions."""
 
 
 def load_site(path: Path, policy_file: Path | None = None) -> Site:
@@ -92,19 +114,28 @@ def load_site(path: Path, policy_file: Path | None = None) -> Site:
         endpoints={device.name: endpoint for device, endpoint in found},
         poll=_poll(model.poll),
         ledger=model.ledger if "://" in model.ledger else str(path / model.ledger),
+        leases=tuple(_leases(model, path)),
+        snooping=frozenset(it.snooping for it in model.leases.values() if it.snooping is not None),
+        keepalive=model.keepalive,
         follow=_follow(model),
         history=model.history.retention(),
         logs=tuple(log.log(name, path, policy.zone) for name, log in model.logs.items()),
         traps=None if model.traps is None else _listening(model.traps, path),
+        metrics=None if model.metrics is None else _place(model.metrics.listen),
         registry=_source(model.registry, path),
+        landing=model.landing.landing("" if model.notices is None else model.notices.contact, model.language),
+        notices=_notices(model, marked, path),
+        users=tuple(_users(model, marked, path)),
     )
 
 
 def missing_credentials(site: Site) -> tuple[NotConfigured, ...]:
     """Follows every reference to a secret, and says which lead nowhere."""
     tokens = (site.registry.token,) if isinstance(site.registry, NetBox) else ()
+    servers = () if site.notices is None else site.notices.targets.secrets()
     of_devices = (secret for endpoint in site.endpoints.values() for secret in _secrets(endpoint))
-    return tuple(_unresolved((*of_devices, *tokens)))
+    of_users = tuple(secret for zone in site.users for it in zone.sources if (secret := it.password) is not None)
+    return tuple(_unresolved((*of_devices, *tokens, *servers, *of_users)))
 
 
 def _secrets(endpoint: Endpoint) -> Iterator[Secret]:
@@ -138,6 +169,7 @@ def _policy(model: SiteModel, marked: Marked, path: Path) -> Policy:
         zone=zone,
         link=None if model.link is None else model.link.link(),
         registry=_registry(_source(model.registry, path), marked),
+        identity=model.identity.policy(),
     )
 
 
@@ -206,6 +238,16 @@ def machine_zone(localtime: Path = Path("/etc/localtime")) -> tzinfo:
         return UTC
 
 
+def _leases(model: SiteModel, path: Path) -> Iterator[LeaseSource]:
+    for name, leases in model.leases.items():
+        try:
+            source = leases.source(name, path)
+        except ValueError as error:
+            raise SiteError(f"leases.{name}.password: {error}", str(path / POLICY_FILE)) from error
+        if source is not None:
+            yield source
+
+
 def _no_overlap(model: SiteModel, marked: Marked) -> None:
     networks = [
         (name, number, network) for name, zone in model.zones.items() for number, network in enumerate(zone.networks)
@@ -227,12 +269,25 @@ def _refer(model: SiteModel, marked: Marked, path: Path, devices: Iterable[Devic
         if zone.enforce_at not in {*names, *Role}:
             places = UnknownPlugin("role or device", zone.enforce_at, (*Role, *names))
             raise at(marked, ("zones", name, "enforce_at"), f"zone {name!r}: {places}")
+        for number, users in enumerate(zone.users):
+            if users.device not in {LOCAL, *names}:
+                unknown = UnknownPlugin("device", users.device, (LOCAL, *names))
+                way = _way_of_users(marked, name, number, users.kind, "device")
+                raise at(marked, way, f"zone {name!r}: {unknown}")
     if model.link is not None and model.link.device not in names:
         raise at(marked, ("link", "device"), f"link: {UnknownPlugin('device', model.link.device, names)}")
+    for name, leases in model.leases.items():
+        if leases.snooping is not None and leases.snooping not in names:
+            unheard = UnknownPlugin("device", leases.snooping, names)
+            raise at(marked, ("leases", name, "snooping"), f"leases {name!r}: {unheard}")
+        if name in names:
+            raise at(marked, ("leases", name), f"leases {name!r}: a device has this name")
+    if model.identity.per_person and model.registry is None:
+        raise at(marked, ("identity", "per_person"), "identity.per_person: which person's? The site has no 'registry'")
     for device in devices:
         if device.zone is not None and device.zone not in model.zones:
-            why = UnknownPlugin("zone", device.zone, model.zones)
-            raise host_error(path, device.name, ("zone",), f"{device.name}: {why}")
+            zones = UnknownPlugin("zone", device.zone, model.zones)
+            raise host_error(path, device.name, ("zone",), f"{device.name}: {zones}")
 
 
 def _follow(model: SiteModel) -> Follow:
@@ -240,6 +295,7 @@ def _follow(model: SiteModel) -> Follow:
     return Follow(
         begins=model.detect == "stream",
         ends=model.accounting == "events",
+        counters=model.accounting == "nft",
         tick=closely.tick,
         window=closely.window,
         windows=closely.windows,
@@ -262,10 +318,51 @@ def _listening(model: TrapsModel, site: Path) -> Listening:
     if model.user is not None:
         keys = secret("auth_key"), secret("priv_key")
         accesses.append(SnmpAccess("3", None, model.user, keys[0], model.auth_protocol, keys[1], model.priv_protocol))
-    address, _, port = model.listen.rpartition(":")
     engines = tuple(bytes.fromhex(text.removeprefix("0x")) for text in model.engine_ids)
-    return Listening(address.strip("[]"), int(port), tuple(accesses), engines)
+    return Listening(*_place(model.listen), tuple(accesses), engines)
+
+
+def _way_of_users(marked: Marked, zone: str, number: int, *keys: str) -> Steps:
+    """A single source may be written without a list around it."""
+    listed: tuple[str | int, ...] = ("zones", zone, "users", number, *keys)
+    return listed if listed in marked.lines else ("zones", zone, "users", *keys)
+
+
+def _users(model: SiteModel, marked: Marked, path: Path) -> Iterator[UsersOf]:
+    for name, zone in model.zones.items():
+        kinds: list[str] = []
+        sources: list[UserSource] = []
+        for number, users in enumerate(zone.users):
+            kinds.append(users.kind)
+            try:
+                sources.append(users.source(name, kinds.count(users.kind), path))
+            except ValueError as error:
+                way = _way_of_users(marked, name, number, users.kind, "password")
+                raise at(marked, way, f"zones.{name}.users.{users.kind}.password: {error}") from None
+        if sources:
+            yield UsersOf(name, tuple(zone.networks), tuple(sources))
+
+
+def _notices(model: SiteModel, marked: Marked, path: Path) -> "NoticeSettings | None":
+    contacts = {name: zone.contact for name, zone in model.zones.items()}
+    if model.notices is None:
+        alone = next((name for name, contact in contacts.items() if contact is not None), None)
+        if alone is not None:
+            raise at(marked, ("zones", alone, "contact"), f"zone {alone!r}: nobody is told: the site has no 'notices'")
+        return None
+    from switchguard.edge.notify_settings import notice_settings  # with its templates: only where there are some
+
+    made = notice_settings(model.notices, contacts, model.language, path, marked)
+    source = _source(model.registry, path)
+    if isinstance(source, Path):
+        known_languages(source, made.texts.words)
+    return made
+
+
+def _place(listen: str) -> tuple[str, int]:
+    address, _, port = listen.rpartition(":")
+    return address.strip("[]"), int(port)
 
 
 def _poll(model: PollModel) -> Poll:
-    return Poll(model.nat_size, model.nat, model.tables, model.counters)
+    return Poll(model.nat_size, model.nat, model.tables, model.counters, model.nat_ceiling)

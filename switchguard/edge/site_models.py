@@ -12,7 +12,10 @@ from switchguard.core.policy import Rule, Safeguards, Sentence, SharedLink, Zone
 from switchguard.core.rules import KINDS
 from switchguard.edge.connection_log import ConnectionLog
 from switchguard.edge.history import Retention
+from switchguard.edge.identity_models import IdentityModel, LeasesModel
+from switchguard.edge.landing_models import LandingModel
 from switchguard.edge.netbox import Person, base_url
+from switchguard.edge.notice_models import NoticesModel
 from switchguard.edge.penalty_models import BoxModel, Ladder, PenaltyModel, SofterLadder, sentence_of
 from switchguard.edge.rule_models import rule_models, zone_keys
 from switchguard.edge.strict import (
@@ -30,11 +33,13 @@ from switchguard.edge.strict import (
     Strict,
     ZoneName,
 )
+from switchguard.edge.user_models import UserSources
 
 BRAKES = Safeguards()
 
 
 NetBoxUrl = Annotated[str, AfterValidator(base_url)]
+ListenText = Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[0-9.]+):[0-9]{1,5}$")]
 EngineId = Annotated[str, Field(pattern=r"^(0x)?([0-9a-fA-F]{2}){5,32}$")]
 
 
@@ -47,6 +52,12 @@ class PollModel(Strict):
         default=timedelta(minutes=5), description="how often to read ARP, forwarding tables and neighbours"
     )
     counters: Duration = Field(default=timedelta(seconds=60), description="how often to read the counters of the ports")
+    nat_ceiling: Share = Field(
+        default=0.1,
+        gt=0,
+        description="at most so much of the time may be spent reading the NAT table: where reading takes longer than "
+        "this share of `nat`, it is read less often",
+    )
 
 
 class StreamModel(Strict):
@@ -109,8 +120,7 @@ class LogModel(Strict):
 class TrapsModel(Strict):
     """Traps and informs only make switchguard look; what it then sees decides."""
 
-    listen: str = Field(
-        pattern=r"^(\[[0-9a-fA-F:]+\]|[0-9.]+):[0-9]{1,5}$",
+    listen: ListenText = Field(
         description="address and UDP port, such as `0.0.0.0:9162` or `[::]:9162`; the usual 162 takes root",
     )
     community: Reference = Field(default=None, description="version 2c: the community of the senders")
@@ -132,6 +142,14 @@ class TrapsModel(Strict):
         if self.user is not None and (self.auth_key is None or self.priv_key is None):
             raise ValueError("SNMP version 3 needs user, auth_key, priv_key")
         return self
+
+
+class MetricsModel(Strict):
+    """A page of numbers for Prometheus, without anybody's name in it (docs/metrics.md)."""
+
+    listen: ListenText = Field(
+        description="address and TCP port, such as `127.0.0.1:9108`; whoever reaches it may read it"
+    )
 
 
 class NetBoxModel(Strict):
@@ -161,8 +179,8 @@ class RegistryModel(Strict):
 
     file: str | None = Field(
         default=None,
-        description="a CSV file with the columns `mac` and `person`, or a YAML file `person: [mac, ...]`; "
-        "a relative path starts at the site",
+        description="a CSV file with the columns `mac` and `person`, or a YAML file `person: [mac, ...]`; either may say"
+        " how people are told things (docs/notices.md); a relative path starts at the site",
     )
     netbox: NetBoxModel | None = Field(
         default=None,
@@ -187,6 +205,18 @@ class ZoneModel(Strict):
         default_factory=list,
         description="the hardest that a rule may do here, the first time, the second time and so on: "
         "`[notify, {cap: 100}]`; without it, whatever the rule says",
+    )
+
+    contact: Reference = Field(
+        default=None,
+        description="who is told what happens in the zone, beside the person: a mail address, or a reference to an "
+        "apprise address; needs `notices`",
+    )
+
+    users: UserSources = Field(
+        default_factory=list,
+        description="where the sessions of VPN users are told: in such a zone a client is a person, and an address "
+        "without a session is nobody's (docs/vpn.md); one source or a list of them",
     )
 
     def zone(self, name: str) -> Zone:
@@ -320,17 +350,32 @@ class SiteModel(Strict):
         "found within a second",
     )
     stream: StreamModel = Field(default=StreamModel(), description="how closely, with `detect: stream`")
-    accounting: Literal["poll", "events"] = Field(
+    accounting: Literal["poll", "events", "nft"] = Field(
         default="poll",
         description="`events` also counts the octets of sessions that begin and end between two polls, where the "
-        "gateway tells",
+        "gateway tells; `nft` lets Linux gateways in mode `enforce` count every client's octets in a table of ours "
+        "(`switchguard counters`), which misses nothing and costs less, also while `nat` is read rarely",
     )
     link: LinkModel | None = Field(default=None, description="the link to the internet that everybody shares")
     traps: TrapsModel | None = Field(
         default=None, description="where to listen for traps, so that penalties follow who moves within two seconds"
     )
+    metrics: MetricsModel | None = Field(
+        default=None, description="where `run` offers numbers for Prometheus; without it, nowhere"
+    )
     registry: RegistryModel | None = Field(
         default=None, description="the people whose devices are known, for `registered_only` and quotas per person"
+    )
+    keepalive: Duration = Field(
+        default=timedelta(seconds=150),
+        description="how long a connection to a device rests before it is closed: longer than `poll.nat`, or every "
+        "poll logs in anew; shorter than the time-out of the devices' lines",
+    )
+    identity: IdentityModel = Field(
+        default=IdentityModel(), description="when two MACs are one device, and what a randomised one changes"
+    )
+    leases: dict[Name, LeasesModel] = Field(
+        default_factory=dict, description="DHCP leases, by which devices are known again; the name is yours"
     )
     history: HistoryModel = Field(default=HistoryModel(), description="how long what everybody used is kept")
     logs: dict[Name, LogModel] = Field(
@@ -346,6 +391,17 @@ class SiteModel(Strict):
         default_factory=dict, description="who gets which penalty; the name is yours"
     )
     safeguards: SafeguardsModel = Field(default=SafeguardsModel(), description="brakes against our own mistakes")
+    landing: LandingModel = Field(
+        default=LandingModel(), description="the page where clients read what stands against them"
+    )
+    notices: NoticesModel | None = Field(
+        default=None, description="who is told what happens, and where; without it, the log is (docs/notices.md)"
+    )
+    language: str = Field(
+        default="en",
+        description="in which people are told things whose own language is not known: `en`, `de`, `fr`, `es`, or one"
+        " of the site's own",
+    )
     inventory: InventoryModel = Field(default=InventoryModel(), description="where the devices are listed")
     ledger: str = Field(
         default="state/switchguard.db", description="the ledger: a file below the site, or a database URL of SQLAlchemy"

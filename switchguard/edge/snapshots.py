@@ -141,6 +141,8 @@ def _encoder(hint: Any) -> Encoder:
         return _encode_union(args)
     if origin is tuple:
         return _encode_tuple(args)
+    if origin is Sequence:
+        return _encode_tuple((args[0], ...))
     if origin is frozenset:
         member = _encoder(args[0])
         return lambda value: sorted(member(item) for item in value)
@@ -270,6 +272,8 @@ def _decoder(hint: Any) -> Decoder:
         return _decode_row(args)
     if origin in (tuple, frozenset):
         return _decode_many(origin, args[0])
+    if origin is Sequence:
+        return _decode_many(tuple, args[0])
     if origin is not None and issubclass(origin, Mapping):
         return _decode_mapping(*args)
     if isinstance(hint, type) and issubclass(hint, Enum):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from switchguard.ports import Oid, SnmpValue
+from switchguard.ports import Oid, SnmpAccess, SnmpValue
 
 Index = tuple[int, ...]
 Address = tuple[str, int]
@@ -25,6 +25,20 @@ class Denied(Exception):
 
 class Garbled(Exception):
     """An answer that is no SNMP, or has a value of a type that SNMP does not have."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineKey:
+    """Credentials, without what differs between devices that share them."""
+
+    access: SnmpAccess
+    blumenthal: bool = False
+    encrypted: bool = True
+
+
+def lengthens_keys(access: SnmpAccess) -> bool:
+    """Whether the privacy key may be made in two ways, Reeder's and Blumenthal's."""
+    return access.priv_protocol in ("aes192", "aes256")
 
 
 @dataclass(frozen=True, slots=True)

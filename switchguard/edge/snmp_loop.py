@@ -2,12 +2,11 @@
 
 import asyncio
 import atexit
+import sys
 import threading
 from collections.abc import Coroutine
 from functools import cache
 from typing import Any, TypeVar
-
-from switchguard.edge.snmp_pysnmp import close_engines
 
 _T = TypeVar("_T")
 
@@ -26,7 +25,10 @@ class _Background:
         return asyncio.run_coroutine_threadsafe(work, self.loop).result()
 
     def _stop(self) -> None:
-        asyncio.run_coroutine_threadsafe(close_engines(), self.loop).result(timeout=2)
+        if "switchguard.edge.snmp_pysnmp" in sys.modules:  # else nobody has ever made an engine
+            from switchguard.edge.snmp_pysnmp import close_engines
+
+            asyncio.run_coroutine_threadsafe(close_engines(), self.loop).result(timeout=2)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(timeout=2)
         self.loop.close()

@@ -1,7 +1,8 @@
 """pysnmp: SNMPv3 with every protocol that it has, and whatever the fast engine does not tell (snmp_gufo.py).
 
-One engine serves all devices that share credentials, because an engine costs 50 ms and remembers which SNMPv3 agent is
-which. Names of objects are never looked up (`lookupMib=False`): that would take four times as long.
+Imported when it is first needed: it takes 10 MB of memory, and most sites speak v2c only. One engine serves all
+devices that share credentials, because an engine costs 50 ms and remembers which SNMPv3 agent is which. Names of
+objects are never looked up (`lookupMib=False`): that would take four times as long.
 """
 
 import asyncio
@@ -14,20 +15,11 @@ from pysnmp.error import PySnmpError
 from pysnmp.hlapi.v3arch import asyncio as hlapi
 from pysnmp.proto import errind, rfc1905
 
-from switchguard.edge.snmp_line import Address, Denied, Garbled, Index, Page, Reply, Silence
-from switchguard.ports import Oid, SnmpAccess, SnmpValue
+from switchguard.edge.snmp_line import Address, Denied, EngineKey, Garbled, Index, Page, Reply, Silence
+from switchguard.ports import Oid, SnmpValue
 
 _OUTSTANDING = 50
 """Requests in flight per engine: one socket's receive buffer holds about that many answers."""
-
-
-@dataclass(frozen=True, slots=True)
-class EngineKey:
-    """Credentials, without what differs between devices that share them."""
-
-    access: SnmpAccess
-    blumenthal: bool = False
-    encrypted: bool = True
 
 
 _engines: dict[EngineKey, "PysnmpEngine"] = {}
@@ -53,11 +45,6 @@ async def close_engines() -> None:
     for engine in tuple(_open):
         engine.close()
     await asyncio.sleep(0)  # lets the cancelled timers of the engines finish
-
-
-def lengthens_keys(access: SnmpAccess) -> bool:
-    """Whether the privacy key may be made in two ways, Reeder's and Blumenthal's."""
-    return access.priv_protocol in _BLUMENTHAL
 
 
 AUTHENTICATION = {

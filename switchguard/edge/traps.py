@@ -1,7 +1,7 @@
 """Traps and informs from switches: a port went up or down, or somebody's MAC came or went.
 
 Who knows a community, or how to invent a sender, can send such messages. They are hints and nothing else: a hint makes
-us look, at few devices and not more often than once in some seconds; what is then seen, and only that, may change a
+us look, at few devices and not too often; what is then seen, and only that, may change a
 plan.
 
 * linkUp and linkDown (RFC 2863, SNMPv2-MIB 1.3.6.1.6.3.1.1.5.3 and .4) name no station;
@@ -39,6 +39,8 @@ _CISCO_MAC: Numbers = (1, 3, 6, 1, 4, 1, 9, 9, 215)
 _CISCO_CHANGES: Numbers = (*_CISCO_MAC, 1, 1, 8, 1, 2)
 _CISCO_MOVED: Numbers = (*_CISCO_MAC, 1, 3, 3)
 _CHANGE = 11
+PAUSE_S = 0.5
+"""Between two hints of one device: a port comes up, and then its station is learnt."""
 _VERSION_3, _AUTH_PRIV = 3, 3
 """RFC 3412 6.1 (SnmpMessageProcessingModel), RFC 3411 5 (SnmpSecurityLevel)."""
 _FORWARDING: tuple[Numbers, ...] = ((1, 3, 6, 1, 2, 1, 17, 7, 1, 2, 2, 1), (1, 3, 6, 1, 2, 1, 17, 4, 3, 1))
@@ -96,7 +98,7 @@ class Patience:
     tell: Callable[[Hint], None]
     monotonic: Callable[[], float]
     later: Callable[[float, Callable[[], None]], object]
-    pause_s: float = 2.0
+    pause_s: float = PAUSE_S
     _told_at: dict[str, float] = field(default_factory=dict)
     _waiting: dict[str, Hint] = field(default_factory=dict)
 
@@ -133,7 +135,7 @@ class TrapReceiver:
     addresses -> devices, and notifications from anywhere else are dropped."""
 
     def __init__(
-        self, where: Listening, senders: Mapping[str, str], tell: Callable[[Hint], None], pause_s: float = 2.0
+        self, where: Listening, senders: Mapping[str, str], tell: Callable[[Hint], None], pause_s: float = PAUSE_S
     ) -> None:
         self._where, self._senders, self._tell, self._pause_s = where, senders, tell, pause_s
         self._engine: Any = None

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
+from switchguard.errors import LabError
 from switchguard.lab.kernel import entered
 from switchguard.lab.ping import echo_request, echoed
 
@@ -19,10 +20,11 @@ LATE_S = 1.0
 
 @dataclass(slots=True)
 class Pulse:
-    """Echo requests from each client's namespace, five a second. Times are time.time()."""
+    """Echo requests from each client's namespace, one every `beat_s`. Times are time.time()."""
 
     address: str
     clients: Sequence[str]
+    beat_s: float = BEAT_S
     _sent: dict[str, list[float]] = field(default_factory=dict)
     _answered: dict[str, set[int]] = field(default_factory=dict)
     _lines: dict[str, socket.socket] = field(default_factory=dict)
@@ -56,6 +58,13 @@ class Pulse:
     def answered_since(self, client: str, since: float) -> bool:
         return any(self._sent[client][sequence] >= since for sequence in tuple(self._answered[client]))
 
+    def last_answered(self, client: str) -> float:
+        """When the last request was sent that somebody answered. LabError if none was."""
+        answered = tuple(self._answered[client])
+        if not answered:
+            raise LabError(f"nobody ever answered {client}")
+        return self._sent[client][max(answered)]
+
     def _misses(self, client: str, since: float, until: float) -> list[float]:
         answered = set(self._answered[client])
         sent = tuple(self._sent[client])
@@ -68,7 +77,7 @@ class Pulse:
         while not self._stop.is_set():
             for name, line in self._lines.items():
                 self._send(name, line, identifier)
-            due += BEAT_S
+            due += self.beat_s
             while (left := due - time.monotonic()) > 0:
                 for line in select.select([*names], [], [], left)[0]:
                     sequence = echoed(line.recv(2048), identifier)

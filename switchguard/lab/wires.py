@@ -1,14 +1,24 @@
 """The topology made real: namespaces, cables, addresses, packet filters and virtual switches."""
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from switchguard.errors import LabError
 from switchguard.lab.enter import LAB_DIR
 from switchguard.lab.kernel import entered
 from switchguard.lab.plane import BRIDGE
-from switchguard.lab.topology import ANSWERING, INTERNET, MANAGEMENT, STATION, TABLE_LIMIT, WAN, Switch, Topology
+from switchguard.lab.topology import (
+    ANSWERING,
+    INTERNET,
+    MANAGEMENT,
+    STATION,
+    TABLE_LIMIT,
+    WAN,
+    Client,
+    Switch,
+    Topology,
+)
 
 ANSWERING_PORT = 6881
 SERVED_PORT = 8080
@@ -60,8 +70,7 @@ def lay(topology: Topology) -> None:
             _ip(_settings(topology, namespace))
     for client in topology.clients:
         with entered(client.name):
-            _set("net/ipv4/conf/eth0/arp_notify", 1)
-            _without_offload("eth0")
+            plug_in(client)
     _open_gateway(topology)
     _open_internet()
 
@@ -91,9 +100,10 @@ def _settings(topology: Topology, namespace: str) -> Iterator[str]:
     if namespace in topology.managed:
         yield f"address add {topology.managed[namespace]}/{MANAGEMENT.prefixlen} dev mgmt0"
         yield "link set mgmt0 up"
+    clients = {client.name for client in topology.clients}
     for near, far in topology.cables():
         for end in (near, far):
-            if end.namespace == namespace:
+            if end.namespace == namespace and namespace not in clients:
                 yield f"link set {end.interface} up"
     if namespace == gateway.name:
         for vlan, address in gateway.lans.items():
@@ -105,10 +115,14 @@ def _settings(topology: Topology, namespace: str) -> Iterator[str]:
         yield f"address add {INTERNET} dev eth0"
         yield "link set eth0 up"
         yield f"route add local {ANSWERING} dev lo"
-    for client in topology.clients:
-        if client.name == namespace:
-            yield f"address add {client.address} dev eth0"
-            yield f"route add default via {client.gateway}"
+
+
+def plug_in(client: Client) -> None:
+    """The end of its cable, in whose namespace we are, becomes this client's interface; the client announces itself."""
+    _set("net/ipv4/conf/eth0/arp_notify", 1)
+    _without_offload("eth0")
+    address = f"address add {client.address} dev eth0"
+    _ip((f"link set eth0 address {client.mac} up", address, f"route add default via {client.gateway}"))
 
 
 def _open_gateway(topology: Topology) -> None:
@@ -175,7 +189,7 @@ def plug(switch: Switch) -> None:
 # --- commands --------------------------------------------------------------------------------------------------------
 
 
-def _ip(lines: Iterator[str]) -> None:
+def _ip(lines: Iterable[str]) -> None:
     _run("ip", "-batch", "-", text="\n".join(lines) + "\n")
 
 

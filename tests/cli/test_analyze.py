@@ -102,7 +102,14 @@ def test_every_recorded_table_is_read_whole(analyze: Analyze, platform: str, nam
 def test_every_recorded_table_is_recognised(analyze: Analyze, platform: str, name: str, file: Path) -> None:
     if any(word in file.read_text() for word in ("src=", "Inside global")):
         said = analyze(file, "--json")
-        assert (said.code, said.err) == (0, f"{file}: recognised as {platform} {name}\n")
+        assert (said.code, said.err) == (0, f"{file}: recognised as {first_with_the_layout(platform, name)} {name}\n")
+
+
+def first_with_the_layout(platform: str, table: str) -> str:
+    """One layout under several names is recognised as that of the first of them."""
+    drivers = {name: plugins.driver(name) for name in plugins.driver_names()}
+    captures = {name: it.captures.get(table) for name, it in drivers.items() if isinstance(it, ReadsCapture)}
+    return next(name for name, capture in captures.items() if capture is captures[platform])
 
 
 def test_something_is_recorded_for_every_table_that_devices_are_asked_for() -> None:
@@ -263,7 +270,7 @@ def test_another_platforms_table_is_an_error_that_names_the_right_one(analyze: A
 def test_a_platform_without_saved_tables_lists_those_that_have_some(analyze: Analyze, table: Path) -> None:
     said = analyze(table, "--platform", "arista_eos")
     assert said.code == 1
-    assert said.err.startswith("error: no saved table of arista_eos can be read; there are: cisco_ios, ")
+    assert said.err.startswith("error: no saved table of arista_eos can be read; there are: cisco_")
 
 
 def test_an_unknown_platform_suggests_the_nearest(analyze: Analyze, table: Path) -> None:

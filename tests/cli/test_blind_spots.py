@@ -3,19 +3,20 @@
 import json
 import os
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from switchguard.cli.health import pass_object
 from switchguard.cli.main import run
-from switchguard.cli.service import report
 from switchguard.cli.wiring import Wiring
 from switchguard.core.model import Device, Mac, NatSize, NatUsage, Neighbor, Reading, Role, Snapshot, Table
 from switchguard.cycle import look
 from switchguard.edge.snapshots import save_snapshot
+from switchguard.schedule import Rhythm
 
 NOW = datetime.now(UTC)
 MAC, ADDRESS = Mac(0x020000000007), ip_address("10.10.0.7")
@@ -76,8 +77,8 @@ def test_why_a_registry_cannot_be_read_is_the_reason(capsys: pytest.CaptureFixtu
 def test_status_tells_those_of_the_last_pass_that_judged(capsys: pytest.CaptureFixture[str], site: Path) -> None:
     wiring = Wiring.of(site)
     seen = look(wiring.site.policy, wiring.doors_from(site / "seen.json"), ())
-    report(wiring, seen, {})
-    report(wiring, replace(seen, blind=None), {})
+    for result in (seen, replace(seen, blind=None)):
+        wiring.ledger.save_status(pass_object(wiring, result, {}, Rhythm(timedelta(minutes=1), 1.0)))
     last = said(capsys, site, "status", "--json")["last_pass"]
     assert (last["blind_spots"], last["pid"]) == (BLIND, os.getpid())
     assert "blind: rule 'surprises'" in said(capsys, site, "status")

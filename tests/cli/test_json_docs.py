@@ -2,16 +2,19 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 
-from switchguard.cli import objects
+from switchguard.cli import notify, objects
+from switchguard.cli.health import cost_object
 from switchguard.cli.usage import Hour, Line, hour_object, usage_object
 from switchguard.core.calendar import Window
 from switchguard.core.changes import Change, Diff, Outcome, Plan, Slot
+from switchguard.core.letters import Addressee, Letter, facts
 from switchguard.core.model import (
     Attribution,
     Client,
@@ -30,6 +33,8 @@ from switchguard.core.penalties import Block, Exemption, Finding, Refusal, Verdi
 from switchguard.core.rules.naughty_factor import factor
 from switchguard.edge.archive import Used
 from switchguard.edge.ledger import Event, PenaltyRecord
+from switchguard.edge.notify_outbox import Entry, Standing
+from switchguard.edge.notify_post import Delivery
 from switchguard.errors import Unreachable
 
 DOCUMENTED = set(re.findall(r"[a-z_]+", (Path(__file__).parents[2] / "docs/json.md").read_text()))
@@ -42,6 +47,8 @@ GAP = Gap("sw2", "fdb", "no answer")
 CHANGE = Change(Slot("core", "block", Station(None, 10, MAC)), None, Block(), ("a1",), "block 02:00:00:00:00:07")
 PLAN = Plan(NOW, changes=(CHANGE,), observed=(CHANGE,), refusals=(Refusal("x", "y", "observe"),))
 VERDICT = Verdict("a1", CLIENT.identity, "swarm", Block(), NOW, NOW, "because", (MAC,))
+LETTER = Letter(Addressee("person", "Ada", "ada@example.org", "en"), "begins", facts(VERDICT, "quota"), NOW)
+NOTICE = Entry(LETTER.key, "person ada@example.org", LETTER, "waiting", NOW, NOW, 1, None, "no answer")
 SEEN = Attribution(NOW, (CLIENT,), (Unattributed("10.10.0.9", "two MACs", 3),), gaps=(GAP,))
 
 OBJECTS: dict[str, objects.Json] = {
@@ -54,10 +61,14 @@ OBJECTS: dict[str, objects.Json] = {
     "event": objects.event_object(Event(NOW, "alice", "verified", "why", (), {})),
     "factor": objects.factor_object(factor(USAGE)),
     "finding": objects.finding_object(Finding(CLIENT.identity, "swarm", 0.9, 0.8, "because")),
+    "notice": notify.entry_object(NOTICE),
+    "delivery": notify.delivery_object(Delivery("Ada <ada@example.org>", 1, "no answer")),
+    "notices": asdict(Standing()),
     "blind spots": {"blind_spots": objects.blind_spot_objects([("quota", "nobody's traffic is known")])},
     "hour": hour_object(Hour(NOW, 1, 2, 3, 4, 0.5, 6)),
     "usage": usage_object(Line(Window(NOW, NOW), Used(CLIENT.identity, (USAGE.address,), None, 1, 2, False), "ada")),
     "exemption": objects.exemption_object(Exemption("e1", "server", mac=MAC)),
+    "cost": cost_object(Reading("gw", "nat", NOW, 3, 0.1, 270)),
     "poll": objects.poll_object(Snapshot(NOW, (), readings=(Reading("gw", "nat", NOW, 3, 0.1),), gaps=(GAP,)), 0.5),
 }
 

@@ -314,3 +314,13 @@ def test_a_static_row_needs_a_port_that_is_known_to_be_up() -> None:
     assert place(attribute(network([], [arp(7)], rows))).confidence == pytest.approx(0.8)
     live = network([], [arp(7)], rows, interfaces=[port("sw1", "Gi0/7")])
     assert place(attribute(live)).confidence == 1.0
+
+
+def test_a_path_is_read_like_the_tuple_that_it_is_equal_to() -> None:
+    snapshot = network([swarm(7)], [arp(7)], seen_on("sw1", 7))
+    path, again = place(attribute(snapshot)).path, place(attribute(snapshot)).path
+    steps = tuple(path)
+    assert path == steps == path[:]
+    assert path == again
+    assert (len(path), path[-1], hash(path), repr(path)) == (5, steps[-1], hash(steps), repr(steps))
+    assert path != steps[1:]

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from builders import NOON, arp, network, reading, seen_on, usage
 
-from switchguard.core.calm import pause_reason
+from switchguard.core.calm import patience_s, pause_reason
 from switchguard.core.model import Gap, PortCounters, Reading, Snapshot
 
 CROWD = range(1, 101)
@@ -31,6 +31,16 @@ def test_an_ordinary_poll_is_judged() -> None:
 def test_judging_pauses_after_a_poll_gap() -> None:
     assert pause_reason(BEFORE, after(BEFORE, 3600)) == "nothing was read for 3600 s"
     assert pause_reason(BEFORE, after(BEFORE, 3600), longest_gap_s=7200) is None
+
+
+def test_a_table_that_is_read_rarely_by_wish_is_judged() -> None:
+    rarely = timedelta(minutes=30)
+    assert pause_reason(BEFORE, after(BEFORE, 1860), patience_s(rarely)) is None
+    assert pause_reason(BEFORE, after(BEFORE, 3 * 1800), patience_s(rarely)) == "nothing was read for 5400 s"
+
+
+def test_a_table_that_is_read_often_may_miss_a_quarter_of_an_hour() -> None:
+    assert patience_s(timedelta(seconds=60)) == 900
 
 
 def test_judging_pauses_after_a_counter_reset() -> None:

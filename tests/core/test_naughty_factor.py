@@ -6,13 +6,13 @@ from math import prod
 from pathlib import Path
 
 import pytest
-from builders import NOON, arp, network, seen_on, swarm, usage
+from builders import NOON, arp, mac, network, seen_on, swarm, usage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from switchguard.core.attribute import attribute
 from switchguard.core.evidence import Evidence
-from switchguard.core.model import ClientId, NatUsage
+from switchguard.core.model import Attribution, Client, ClientId, NatUsage
 from switchguard.core.penalties import Block, Finding
 from switchguard.core.policy import Rule, Sentence
 from switchguard.core.rules.naughty_factor import KIND, factor, judge
@@ -307,3 +307,15 @@ def test_consecutive_breaches_are_counted_per_rule_and_client() -> None:
     found = attribute(network([swarm(7)], [arp(7)]))
     streaks = {("swarm", "mac:02:00:00:00:00:07"): 2, ("other", "mac:02:00:00:00:00:07"): 9}
     assert [finding.streak for finding in judge(Evidence(found, NOON, streaks), RULE)] == [3]
+
+
+@settings(deadline=None)
+@given(st.lists(USAGES, max_size=5), st.floats(0, 1))
+def test_the_rule_finds_exactly_those_whose_factor_is_above_it(usages: list[NatUsage], above: float) -> None:
+    clients = tuple(
+        Client(ClientId(f"mac:{mac(number)}"), (mac(number),), (), usage, None, "somewhere")
+        for number, usage in enumerate(usages)
+    )
+    rule = replace(RULE, above=above)
+    guilty = {client.identity for client, usage in zip(clients, usages, strict=True) if factor(usage).value > above}
+    assert {found.client for found in judge(Evidence(Attribution(NOON, clients), NOON), rule)} == guilty

@@ -68,7 +68,7 @@ def test_a_swarm_is_blocked_on_its_switch_and_followed_to_the_next() -> None:
 def test_a_mac_that_somebody_copied_is_blocked_nowhere() -> None:
     copied = snapshot(*seen_on("sw1", 7), *seen_on("sw2", 7))
     made = plan_on(copied, Reality(NOTHING), verdicts())
-    assert (made.changes, [it.safeguard for it in made.refusals]) == ((), ["unlocated"])
+    assert (made.changes, [it.safeguard for it in made.refusals]) == ((), ["copied_mac"])
 
 
 def test_the_place_it_was_decided_on_can_be_told() -> None:

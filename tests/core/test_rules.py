@@ -30,6 +30,7 @@ def breach(streak: int, client: ClientId = SEVEN) -> Finding:
 def test_the_folder_is_the_list_of_kinds() -> None:
     assert set(KINDS) == {
         "connections",
+        "copied_mac",
         "everyone",
         "nat_pressure",
         "naughty_factor",
@@ -56,7 +57,7 @@ def test_every_rule_is_asked_and_findings_come_in_order() -> None:
 
 def test_an_unknown_kind_lists_those_there_are() -> None:
     rule = Rule("mine", "naughty_facter", 0.8, 3, Sentence(Block()))
-    message = "rule 'mine': no kind of rule called 'naughty_facter'; there are: connections, everyone, "
+    message = "rule 'mine': no kind of rule called 'naughty_facter'; there are: connections, copied_mac, "
     with pytest.raises(ValueError, match=message):
         judge_all(seen(attribute(network())), [rule])
 

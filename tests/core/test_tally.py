@@ -79,6 +79,16 @@ def test_a_burst_that_is_over_before_the_third_window_is_no_swarm() -> None:
     assert not any(follow([*swarm(2, each=300), *[[]] * 9]))
 
 
+def test_a_tick_that_missed_everything_of_a_swarm_neither_lengthens_nor_ends_its_row() -> None:
+    tallies, crossed = Tallies(), list[int]()
+    heard = swarm(6)
+    heard[2] = []
+    for number, rows in enumerate(heard):
+        tallies, crossings = slide(tallies, rows, [RULE], WATCHING, missed=not rows)
+        crossed += [number] if crossings else []
+    assert crossed == [4]
+
+
 def test_a_busy_browser_is_no_swarm() -> None:
     assert not any(follow([[begun(sessions=200, first=200 * number, port_share=0.0)] for number in range(20)]))
 

@@ -32,6 +32,7 @@ from switchguard.ports import (
     ReadsCounters,
     ReadsFdb,
     ReadsInterfaces,
+    ReadsLeases,
     ReadsLinks,
     ReadsNat,
     ReadsNatSize,
@@ -51,6 +52,7 @@ READS: Mapping[Table, type] = {
     "interfaces": ReadsInterfaces,
     "counters": ReadsCounters,
     "links": ReadsLinks,
+    "leases": ReadsLeases,
     "enforced": Enforces,
 }
 """Table -> the capability that claims to read it; the method has the table's name."""
@@ -99,7 +101,8 @@ class Replay:
     * `ask`, `stream`, `feed`: question -> file with the answer; `refused`: question -> the error that came instead;
     * `free_text`: questions whose answer also holds lines that are none of the driver's business (a configuration);
     * `walked`: the subtrees that `walk.txt` covers, which is what `snmpbulkwalk -On` prints. Outside of them nothing is
-      known; a scalar belongs to its own subtree.
+      known; a scalar belongs to its own subtree;
+    * `vlans`: VLAN -> the file with everything that the bridge of that VLAN answers. Its rows are kept below 0.VLAN.
     """
 
     device: Device
@@ -118,7 +121,12 @@ class Replay:
         about["role"] = Role(about["role"])
         for name in ("uplinks", "lan_interfaces"):
             about[name] = tuple(about.get(name, ()))
-        walk = path / "walk.txt"
+        walk, vlans = path / "walk.txt", said.get("vlans", {})
+        in_vlans = {
+            (0, int(vlan), *oid): value
+            for vlan, file in vlans.items()
+            for oid, value in parse_walk((path / file).read_text()).items()
+        }
         return cls(
             device=Device(**about),
             transports=frozenset(said.get("speaks", ["cli"])),
@@ -129,8 +137,8 @@ class Replay:
             },
             refusals=dict(said.get("refused", {})),
             free_text=frozenset(said.get("free_text", ())),
-            walked=tuple(numbers(str(oid)) for oid in said.get("walked", ())),
-            rows=parse_walk(walk.read_text()) if walk.exists() else {},
+            walked=(*(numbers(str(oid)) for oid in said.get("walked", ())), *((0, int(vlan)) for vlan in vlans)),
+            rows=(parse_walk(walk.read_text()) if walk.exists() else {}) | in_vlans,
         )
 
     def speaks(self, transport: Transport) -> bool:
@@ -165,6 +173,9 @@ class Replay:
         root = numbers(column)
         self._known("walk", root)
         return {oid[len(root) :]: value for oid, value in self.rows.items() if oid[: len(root)] == root and oid != root}
+
+    def walk_vlan(self, column: Oid, vlan: int) -> Mapping[tuple[int, ...], SnmpValue]:
+        return self.walk(f"0.{vlan}.{column}")
 
     def _answer(self, verb: str, question: str) -> str:
         self.asked.append((verb, question))
@@ -220,7 +231,7 @@ def _value(text: str) -> SnmpValue:
 def read(driver: object, table: Table, session: Replay) -> object:
     """What the driver reads from that table, as `as_json` writes it."""
     method: Callable[..., object] = getattr(driver, table)
-    return as_json(method(session, AT) if table == "counters" else method(session))
+    return as_json(method(session, AT) if table in ("counters", "leases") else method(session))
 
 
 def as_json(value: Any) -> Any:

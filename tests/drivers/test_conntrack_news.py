@@ -43,6 +43,11 @@ def test_an_end_has_all_octets() -> None:
     assert read(END) == [[("10.20.0.7", 1, 900, 9000)]]
 
 
+def test_an_end_that_somebody_has_made_is_an_end() -> None:
+    """`conntrack -D` while `conntrack -E` runs, as conntrack-tools 1.4.7 tells it."""
+    assert read(END.replace(b"\n", b" [USERSPACE] portid=3844068348 progname=conntrack\n")) == read(END)
+
+
 def test_a_line_that_arrives_in_two_pieces_is_one() -> None:
     line = NEW % (1, 1)
     assert read(line[:50], line[50:]) == [[], [("10.20.0.7", 1, None, None)]]

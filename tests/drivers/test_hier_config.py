@@ -2,7 +2,8 @@
 
 `model_<platform>.py` says which platform it is there, `HIER_CONFIG = "CISCO_IOS"`; its model tells its configuration
 as `text()` and keeps the lines of every push in `typed`. `REPLACES`, if there, are beginnings of lines, with those of
-their sections, of which only the last one typed stands and hier_config does not know it.
+their sections, of which only the last one typed stands and hier_config does not know it. `spelt_for_hier_config`, if
+there, makes lines that it understands of those that were typed.
 
 The lines that were typed must lead, as hier_config sees it, from the configuration before to the one that our own model
 has afterwards; the lines of the release back to the start.
@@ -67,8 +68,9 @@ def lines(config: HConfig) -> Lines:
 def test_our_lines_lead_there_and_back(name: str, module: ModuleType, changes: Sequence[Change]) -> None:
     driver, device, vendor = cast(Enforces, plugins.driver(name)), module.Model(), platform(module)
     start = get_hconfig(vendor, device.text())
+    spelt = getattr(module, "spelt_for_hier_config", tuple)
     driver.push(device, changes)
-    there = future(start, device.typed[-1])
+    there = future(start, spelt(device.typed[-1]))
     assert lines(there) == lines(get_hconfig(vendor, device.text()))
     driver.push(device, [change.inverse() for change in reversed(changes)])
-    assert lines(future(there, device.typed[-1])) == lines(start)
+    assert lines(future(there, spelt(device.typed[-1]))) == lines(start)

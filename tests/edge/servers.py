@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import threading
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -106,14 +107,15 @@ AUTH_KEY, PRIV_KEY = "authentic-phrase", "private-phrase"
 
 
 @contextmanager
-def snmpd(directory: Path, port: int) -> Iterator[int]:
-    """Community `public` and SNMP_USERS; `directory` keeps its engine ID and boot counter."""
+def snmpd(directory: Path, port: int, contexts: Mapping[str, int] | None = None) -> Iterator[int]:
+    """Community `public` and SNMP_USERS; `directory` keeps its engine ID and boot counter. `contexts` of SNMPv3 lead to
+    what agents at these ports say of the bridge MIB and Cisco's; "" is the one without a name."""
     users = "".join(
         f"createUser {name} {auth} {AUTH_KEY} {priv} {PRIV_KEY}\nrouser {name} priv\n"
         for name, (auth, priv) in SNMP_USERS.items()
     )
     config = directory / "snmpd.conf"
-    config.write_text(f"rocommunity public 127.0.0.1\n{users}")
+    config.write_text(f"rocommunity public 127.0.0.1\n{users}{_in_contexts(contexts or {})}")
     env = {
         **os.environ,
         "SNMP_PERSISTENT_DIR": str(directory / "persistent"),
@@ -124,6 +126,18 @@ def snmpd(directory: Path, port: int) -> Iterator[int]:
     command = ["/usr/sbin/snmpd", "-f", "-Le", "-C", "-c", str(config), "-p", str(pid_file), f"udp:127.0.0.1:{port}"]
     with _running(command, b"NET-SNMP version", env):
         yield port
+
+
+def _in_contexts(contexts: Mapping[str, int]) -> str:
+    """`rouser` opens the context without a name only, as the plain group line of IOS does."""
+    groups = "".join(f"group everybody usm {name}\n" for name in SNMP_USERS)
+    access = f'{groups}view all included .1\naccess everybody "" usm priv prefix all none none\n'
+    proxies = "".join(
+        f"proxy {f'-Cn {name} ' if name else ''}-v 2c -c public 127.0.0.1:{port} .1.3.6.1.{subtree}\n"
+        for name, port in contexts.items()
+        for subtree in ("2.1.17", "4.1.9")
+    )
+    return access + proxies if contexts else ""
 
 
 # --- an SNMP agent that errs -----------------------------------------------------------------------------------------
@@ -144,6 +158,21 @@ class Said:
 
 Answers = Callable[[tuple[Numbers, ...], int], Said | None]
 """What an agent says when asked for these objects with so many repetitions (0: GET); None is silence."""
+
+
+def mib(objects: Mapping[Numbers, object], most: int = 100) -> Answers:
+    """An agent that knows these objects, and never puts more than `most` into an answer."""
+    oids = sorted(objects)
+
+    def answer(asked: tuple[Numbers, ...], repetitions: int) -> Said:
+        if not repetitions:
+            return Said(tuple((oid, objects.get(oid, v2c.NoSuchObject())) for oid in asked))
+        start = bisect_right(oids, asked[0])
+        found = oids[start : start + min(repetitions, most)]
+        rows = tuple((oid, objects[oid]) for oid in found)
+        return Said(rows or ((asked[0], v2c.EndOfMibView()),))
+
+    return answer
 
 
 @contextmanager
@@ -169,10 +198,15 @@ def _serve_snmp(served: socket.socket, answers: Answers) -> None:
         request, _ = decoder.decode(octets, asn1Spec=v2c.Message())
         pdu = v2c.apiMessage.get_pdu(request)
         oids = tuple(tuple(oid) for oid, _ in v2c.apiPDU.get_varbinds(pdu))
-        bulk = isinstance(pdu, v2c.GetBulkRequestPDU)
-        said = answers(oids, int(v2c.apiBulkPDU.get_max_repetitions(pdu)) if bulk else 0)
+        said = answers(oids, _repetitions(pdu))
         if said is not None:
             served.sendto(said.octets or _response(request, said), peer)
+
+
+def _repetitions(pdu: object) -> int:
+    if isinstance(pdu, v2c.GetBulkRequestPDU):
+        return int(v2c.apiBulkPDU.get_max_repetitions(pdu))
+    return 1 if isinstance(pdu, v2c.GetNextRequestPDU) else 0
 
 
 def _response(request: object, said: Said) -> bytes:

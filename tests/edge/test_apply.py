@@ -1,6 +1,7 @@
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -10,13 +11,14 @@ from pathlib import Path
 import pytest
 from crash_device import BlindDriver, Rack, toy
 
-from switchguard.core.changes import Change, HeldSlot, Outcome, Plan, SessionFlush, Slot
-from switchguard.core.model import ClientId, Mac, Station
+from switchguard.core.changes import Change, HeldSlot, Outcome, Plan, SessionFlush, Slot, Whereabouts
+from switchguard.core.model import ClientId, Device, FdbEntry, Mac, Reading, Snapshot, Station
 from switchguard.core.penalties import Block, Penalty, Verdict
-from switchguard.edge.apply import apply, moves
+from switchguard.edge.apply import Turn, apply, moves
 from switchguard.edge.ledger import SqlLedger
+from switchguard.edge.turns import Turns
 from switchguard.errors import LedgerError
-from switchguard.ports import Driver
+from switchguard.ports import Driver, Session
 
 AT = datetime(2026, 5, 1, 12, tzinfo=UTC)
 DEVICES = {name: toy(name) for name in ("core1", "core2", "core3")}
@@ -48,6 +50,7 @@ class Scene:
     ledger: SqlLedger
     told: list[str] = field(default_factory=list)
     driver_of: Callable[[str], Driver] | None = None
+    turns: Turn = lambda _device: nullcontext()
     _seconds: Iterator[int] = field(default_factory=count)
 
     def clock(self) -> datetime:
@@ -70,6 +73,7 @@ class Scene:
             driver_of=self.driver_of or self.rack.driver_of,
             workers=workers,
             tell=self.told.append,
+            turns=self.turns,
         )
 
     def states(self) -> dict[Slot, str]:
@@ -99,6 +103,37 @@ def test_a_change_is_pushed_read_back_and_recorded(scene: Scene) -> None:
     assert on_device(scene, "core1") == {slot: Block()}
     assert scene.states() == {slot: "verified"}
     assert scene.told == ["core1: block MAC 02:00:00:00:00:01 VLAN 10 verified"]
+
+
+def test_a_device_that_somebody_else_changes_is_left_to_them_and_stops_nobody(scene: Scene, tmp_path: Path) -> None:
+    theirs, ours = (Turns(tmp_path / "locks", who, patience_s=0.0) for who in ("process 7 (switchguard run)", "us"))
+    scene.turns = ours.take
+    with theirs.take("core1"):
+        busy, free = scene.apply(put(mac_block("core1", 1)), put(mac_block("core2", 2)))
+    assert (busy.state, busy.why) == ("failed", "process 7 (switchguard run) is changing it; we waited 0 s")
+    assert free.state == "verified"
+    assert on_device(scene, "core1") == {}
+
+
+def test_twenty_devices_are_worked_on_at_once(tmp_path: Path) -> None:
+    """Each waits in the middle of its push until all the others are there too: none waits for another to be done."""
+    everybody = threading.Barrier(20, timeout=30)
+    rack, ledger = Rack(tmp_path), SqlLedger(tmp_path / "ledger.db", clock=lambda: AT)
+    devices = {f"core{number}": toy(f"core{number}") for number in range(20)}
+
+    @contextmanager
+    def opens(device: Device) -> Iterator[Session]:
+        everybody.wait()
+        with rack.opens(device) as session:
+            yield session
+
+    changes = tuple(put(mac_block(name, number)) for name in devices for number in range(3))
+    outcomes = apply(
+        Plan(AT, changes), devices=devices, opens=opens, ledger=ledger, clock=lambda: AT, driver_of=rack.driver_of
+    )
+    ledger.close()
+    assert {outcome.state for outcome in outcomes} == {"verified"}
+    assert sorted(rack.commits) == sorted((name, 3) for name in devices)
 
 
 def test_a_release_leaves_neither_line_nor_slot(scene: Scene) -> None:
@@ -385,3 +420,53 @@ def test_the_history_tells_who_was_blocked_where_and_with_which_lines(scene: Sce
     (event,) = (it for it in scene.ledger.history("0200.0000.0001") if it.what == "verified")
     assert "core1" in event.subjects
     assert event.detail["diff"]["source"] == "computed"
+
+
+# --- still there? ----------------------------------------------------------------------------------------------------
+
+MOVER, STAYER = put(mac_block("core1", 7), "v7"), put(mac_block("core1", 8), "v8")
+
+
+def seen_at(number: int, at: datetime) -> Whereabouts:
+    return Whereabouts(Mac(0x020000000000 + number), "sw1", frozenset({f"Gi0/{number}"}), f"Gi0/{number}", at)
+
+
+def tables(*ports: tuple[int, str]) -> Snapshot:
+    rows = tuple(FdbEntry("sw1", port, Mac(0x020000000000 + number), 10) for number, port in ports)
+    return Snapshot(AT, (), fdb=rows, readings=(Reading("sw1", "fdb", AT, len(rows), 0.1),))
+
+
+def apply_looking(scene: Scene, at: datetime, look: Snapshot) -> tuple[tuple[Outcome, ...], list[Collection[str]]]:
+    """The mover and the stayer, both seen at that time, and which tables were read again."""
+    asked: list[Collection[str]] = []
+
+    def looks(names: Collection[str]) -> Snapshot:
+        asked.append(names)
+        return look
+
+    plan = Plan(AT, (MOVER, STAYER), whereabouts=(seen_at(7, at), seen_at(8, at)))
+    outcomes = apply(
+        plan,
+        devices=DEVICES,
+        opens=scene.rack.opens,
+        ledger=scene.ledger,
+        clock=scene.clock,
+        driver_of=scene.rack.driver_of,
+        look=looks,
+    )
+    return outcomes, asked
+
+
+def test_a_mac_that_moved_since_it_was_judged_is_not_blocked_and_the_others_are(scene: Scene) -> None:
+    outcomes, asked = apply_looking(scene, AT - timedelta(minutes=1), tables((7, "Gi0/9"), (8, "Gi0/8")))
+    assert [(it.change, it.state) for it in outcomes] == [(MOVER, "refused"), (STAYER, "verified")]
+    assert outcomes[0].why == "02:00:00:00:00:07 is not on sw1 Gi0/7 any more, but on sw1 Gi0/9"
+    assert scene.rack.read("core1") == {STAYER.slot: Block()}
+    assert asked == [["sw1"]], "one reading, of the device concerned"
+    assert scene.states() == {MOVER.slot: "planned", STAYER.slot: "verified"}, "the next cycle decides anew"
+
+
+def test_what_was_read_a_moment_ago_is_not_read_again(scene: Scene) -> None:
+    outcomes, asked = apply_looking(scene, AT, tables())
+    assert [it.state for it in outcomes] == ["verified", "verified"]
+    assert asked == []

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from switchguard.edge import connection_log
-from switchguard.edge.connection_log import Batch, ConnectionLog, Tail
+from switchguard.edge.connection_log import Batch, ConnectionLog
+from switchguard.edge.tails import Tail
 
 NOW = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
 LONG_AGO = NOW - timedelta(days=30)

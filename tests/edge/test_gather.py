@@ -169,7 +169,7 @@ def test_an_agent_that_does_not_answer_ahead_is_a_gap_of_its_tables_only() -> No
 
 def test_only_the_tables_asked_for_are_read() -> None:
     snapshot = gather([GW], doors(gw1=HERE), {"nat_size"}, ticking(), driver_of=driver_of)
-    assert snapshot.readings == (Reading("gw1", "nat_size", START + timedelta(seconds=1), 1, 1.0),)
+    assert snapshot.readings == (Reading("gw1", "nat_size", START + timedelta(seconds=1), 1, 1.0, octets=5),)
     assert snapshot.neighbors == ()
 
 

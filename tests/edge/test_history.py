@@ -1,5 +1,6 @@
 """Months of usage: summed without counting anything twice or across a cut, forgotten in time."""
 
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -184,6 +185,29 @@ def test_tidying_takes_small_steps(store: Store) -> None:
     put(history, *(row(60 * hour, 1) for hour in range(10)))
     assert history.tidy(AT + A_DAY, steps=4) == 4
     assert spans(store) == {POLL: 10, HOUR: 4}
+
+
+def test_polls_go_on_while_what_is_old_is_summed_and_forgotten(store: Store) -> None:
+    """Each step is a transaction of its own, so that polls come in between; what they add is all there at the end."""
+    history, archive = History(store, Retention(A_DAY, 3 * A_DAY, 30 * A_DAY)), Archive(store)
+    put(history, *(row(minute, 1) for minute in range(0, 24 * 60, 10)))
+    now, done = AT + 2 * A_DAY, threading.Event()
+
+    def tidying() -> None:
+        while history.tidy(now, steps=1):
+            pass
+        done.set()
+
+    worker = threading.Thread(target=tidying)
+    worker.start()
+    polled = 0
+    while not done.is_set():
+        put(history, row(48 * 60 + polled, 1))
+        polled += 1
+    worker.join()
+    assert polled > 1
+    assert total(archive, AT - A_DAY, AT + 9 * A_DAY) == 144 + polled
+    assert spans(store)[HOUR] >= 24
 
 
 def test_finer_spans_cannot_be_kept_longer() -> None:

@@ -60,6 +60,14 @@ def test_the_routine_of_libraries_is_no_news() -> None:
     assert out.getvalue() == ""
 
 
+def test_a_poll_that_is_left_out_is_no_warning_of_the_library() -> None:
+    out = io.StringIO()
+    configure_logs("plain", stream=out)
+    text = 'Execution of job "%s" skipped: maximum number of running instances reached (%d)'
+    logging.getLogger("apscheduler.scheduler").warning(text, "usage", 1)
+    assert out.getvalue() == ""
+
+
 def test_configuring_again_replaces_what_was() -> None:
     first, second = io.StringIO(), io.StringIO()
     configure_logs("plain", stream=first)

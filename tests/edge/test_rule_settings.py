@@ -202,7 +202,7 @@ def test_the_machines_time_zone_is_where_its_link_leads(tmp_path: Path, target: 
         ("kind: new_device, tiers: [{limt: 1Mbps}]", "unknown key 'rules.mine.tiers.0.limt'; did you mean 'limit'?"),
         ("kind: new_device, tiers: []", "rules.mine: without tiers there is nothing to climb"),
         ("kind: swarm", "rules.mine: no kind of rule called 'swarm'"),
-        ("above: 0.8", "'rules.mine.kind' is missing; known are: connections, everyone, nat_pressure"),
+        ("above: 0.8", "'rules.mine.kind' is missing; known are: connections, copied_mac, everyone, nat_pressure"),
     ],
 )
 def test_a_mistake_is_told_with_its_line(site: Path, text: str, said: str) -> None:

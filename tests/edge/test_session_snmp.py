@@ -1,16 +1,20 @@
 """SNMP against net-snmp, and against an agent that misbehaves on purpose."""
 
 import socket
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import pytest
-from servers import AUTH_KEY, PRIV_KEY, Numbers, Said, agent, free_port, snmpd
+from servers import AUTH_KEY, PRIV_KEY, Answers, Numbers, Said, agent, free_port, mib, snmpd
 
+from switchguard import plugins
+from switchguard.core.model import Device, FdbEntry, Mac, Role
+from switchguard.edge.session import open_session
 from switchguard.edge.session_snmp import Limits, SnmpClient
 from switchguard.errors import CommandRefused, LoginRefused, NotConfigured, UnexpectedOutput, Unreachable
-from switchguard.ports import Secret, SnmpAccess
+from switchguard.ports import Endpoint, ReadsFdb, Secret, SnmpAccess
 
 SYSTEM = "1.3.6.1.2.1.1"
 TABLE = "1.3.6.1.4.1.99999.1"
@@ -42,6 +46,56 @@ def v3(port: int, user: str = "shaaes", auth: Auth = "sha", priv: Priv = "aes") 
 
 def client(access: SnmpAccess, limits: Limits | None = None) -> SnmpClient:
     return SnmpClient("sw1", "127.0.0.1", access, limits)
+
+
+# --- a switch with a bridge for every VLAN ---------------------------------------------------------------------------
+
+CATALYST = Device("sw1", "cisco_ios", Role.ACCESS)
+FORWARDING: Numbers = (1, 3, 6, 1, 2, 1, 17, 4, 3, 1, 2)
+BRIDGE_PORTS, BASE_PORT = "1.3.6.1.2.1.17.4.3.1.2", "1.3.6.1.2.1.17.1.4.1.2"
+
+
+def bridge(port: int, if_index: int, station: int) -> Answers:
+    """One port, and one station behind it."""
+    return mib({(1, 3, 6, 1, 2, 1, 17, 1, 4, 1, 2, port): if_index, (*FORWARDING, *station.to_bytes(6)): port})
+
+
+@pytest.fixture
+def catalyst(tmp_path: Path) -> Iterator[int]:
+    """net-snmp with the contexts vlan-10 and vlan-20 of SNMPv3."""
+    vlans: Numbers = (1, 3, 6, 1, 4, 1, 9, 9, 46, 1, 3, 1, 1)
+    told = {(*vlans, column, 1, vlan): 1 for column in (2, 3) for vlan in (10, 20)}
+    with (
+        agent(mib(told)) as plain,
+        agent(bridge(1, 1, 0x020000000007)) as ten,
+        agent(bridge(4, 1, 0x020000000008)) as twenty,
+        snmpd(tmp_path, free_port(socket.SOCK_DGRAM), {"": plain, "vlan-10": ten, "vlan-20": twenty}) as port,
+    ):
+        yield port
+
+
+def test_the_bridge_of_a_vlan_is_asked_for_in_its_context(catalyst: int) -> None:
+    switch = client(v3(catalyst))
+    assert switch.walk(BRIDGE_PORTS, vlan=10) == {(2, 0, 0, 0, 0, 7): 1}
+    assert switch.walk(BRIDGE_PORTS, vlan=20) == {(2, 0, 0, 0, 0, 8): 4}
+    assert switch.walk(BASE_PORT, vlan=20) == {(4,): 1}
+    assert switch.walk(BRIDGE_PORTS) == {}
+
+
+def test_a_catalyst_is_read_vlan_by_vlan_over_version_3(catalyst: int) -> None:
+    """Its first interface is net-snmp's own, the loopback."""
+    driver = plugins.driver("cisco_ios")
+    assert isinstance(driver, ReadsFdb)
+    with open_session(CATALYST, Endpoint("127.0.0.1", snmp=v3(catalyst))) as session:
+        assert driver.fdb(session) == (
+            FdbEntry("sw1", "lo", Mac(0x020000000007), 10),
+            FdbEntry("sw1", "lo", Mac(0x020000000008), 20),
+        )
+
+
+def test_a_context_that_the_agent_does_not_have_is_no_empty_table(snmp_port: int) -> None:
+    with pytest.raises((LoginRefused, CommandRefused, UnexpectedOutput)):
+        client(v3(snmp_port)).walk(BRIDGE_PORTS, vlan=30)
 
 
 # --- a real agent ----------------------------------------------------------------------------------------------------

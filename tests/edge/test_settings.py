@@ -357,7 +357,7 @@ def test_an_unknown_kind_of_rule_lists_those_there_are(directory: Path) -> None:
     )
     said = complaint(directory)
     assert said.startswith("switchguard.yaml:2: rules.swarm: no kind of rule called 'naughty_facter'; did you mean")
-    assert "There are: connections, everyone, nat_pressure, naughty_factor" in said
+    assert "There are: connections, copied_mac, everyone, nat_pressure, naughty_factor" in said
 
 
 def test_all_mistakes_of_a_file_are_told_at_once(directory: Path, edit: Edit) -> None:

@@ -1,11 +1,12 @@
 import gzip
 import json
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -32,6 +33,8 @@ def whole(kind: type[Any]) -> st.SearchStrategy[Any]:
     """Values of a dataclass with every field drawn, defaults included."""
     return st.builds(kind, **dict.fromkeys(kind.__dataclass_fields__, ...))
 
+
+st.register_type_strategy(Sequence, lambda kind: st.lists(st.from_type(get_args(kind)[0]), max_size=3).map(tuple))
 
 for _kind in (Device, NatUsage, FdbEntry, Station, Slot, Verdict, Exemption):
     st.register_type_strategy(_kind, whole(_kind))

@@ -2,7 +2,6 @@
 
 import socket
 import threading
-from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,7 +10,7 @@ from importlib import import_module
 
 import pytest
 from pysnmp.proto.api import v2c
-from servers import AUTH_KEY, PRIV_KEY, Answers, Numbers, Said, agent
+from servers import AUTH_KEY, PRIV_KEY, Answers, Numbers, Said, agent, mib
 
 from switchguard.core.model import Device, PortCounters, Role
 from switchguard.edge.session_snmp import Limits, SnmpClient
@@ -44,21 +43,6 @@ def both(port: int, ask: Callable[[SnmpClient], object], limits: Limits | None =
             return type(error), str(error)
 
     return outcome(False), outcome(True)
-
-
-def mib(objects: Mapping[Numbers, object], most: int = 100) -> Answers:
-    """An agent that knows these objects, and never puts more than `most` into an answer."""
-    oids = sorted(objects)
-
-    def answer(asked: tuple[Numbers, ...], repetitions: int) -> Said:
-        if not repetitions:
-            return Said(tuple((oid, objects.get(oid, v2c.NoSuchObject())) for oid in asked))
-        start = bisect_right(oids, asked[0])
-        found = oids[start : start + min(repetitions, most)]
-        rows = tuple((oid, objects[oid]) for oid in found)
-        return Said(rows or ((asked[0], v2c.EndOfMibView()),))
-
-    return answer
 
 
 def dotted(oid: Oid) -> Numbers:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 
+import evening_campus_vpn
 import evening_conference
 import evening_mail_server
 import evening_netperf_server
@@ -15,6 +16,7 @@ from evening_builders import Guest, mac
 
 from switchguard.cli.rules import played_by
 from switchguard.cli.wiring import Wiring
+from switchguard.core.model import ClientId
 from switchguard.core.penalties import Block, Notify, RateLimit, RestrictPorts, SessionCap
 from switchguard.edge.evening import load_evening
 from switchguard.edge.settings import load_site
@@ -22,13 +24,13 @@ from switchguard.replay import Played, Ruling
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 MAKERS = {
+    "campus-vpn": evening_campus_vpn,
     "conference": evening_conference,
     "mail-server": evening_mail_server,
     "netperf-server": evening_netperf_server,
     "penalty-box": evening_penalty_box,
 }
-NO_POLICY = {"T9"}
-"""A resolver's zone and a page to land on: nothing that a rule says."""
+ALICE = ClientId("user:alice")
 ROWS = {*(f"T{n}" for n in range(1, 18)), *(f"W{n}" for n in range(1, 5)), "V1", "V2"} | {
     *(f"P{n}" for n in range(1, 10)),
     *(f"N{n}" for n in range(1, 11)),
@@ -194,6 +196,30 @@ def test_in_the_hall_who_comes_near_the_quota_is_told() -> None:
     assert told("penalty-box") == {"polite": macs(25), "swarm": addresses("10.99.0.7")}
 
 
+# --- a university's VPN ----------------------------------------------------------------------------------------------
+
+
+def test_in_the_vpn_a_person_is_told_then_capped_then_limited_and_never_blocked() -> None:
+    """Alice does not know that it runs: an hour to read the notice, then fewer sessions, then a slower line."""
+    rulings = [it.verdict for it in played("campus-vpn").rulings if it.verdict.client == ALICE]
+    assert [it.penalty for it in rulings[:3]] == [Notify(), SessionCap(100), RateLimit(2_000_000)]
+    assert {it.penalty for it in rulings[3:]} == {RateLimit(2_000_000)}
+
+
+def test_of_the_universitys_people_exactly_those_with_a_swarm_are_penalised() -> None:
+    """Dora stopped when she was told. Bob got alice's address, with her translations in it. 25 lives in the dormitory,
+    where there are MACs to block."""
+    assert penalised("campus-vpn") == {"swarm": {ALICE, *macs(25)}}
+    assert told("campus-vpn") == {"swarm": {ALICE, "user:dora", *macs(25)}}
+    assert spared("campus-vpn") == {"swarm": {"user:mirror"}}
+
+
+def test_a_person_is_one_client_with_all_addresses() -> None:
+    clients = played("campus-vpn").clients
+    assert [str(it) for it in clients[ClientId("user:erin")].addresses] == ["10.99.0.9", "2001:db8:99::9"]
+    assert [str(it) for it in clients[ClientId("user:branch office")].addresses] == ["10.99.4.3", "10.99.4.4"]
+
+
 # --- a mail server ---------------------------------------------------------------------------------------------------
 
 
@@ -259,7 +285,7 @@ def test_people_who_test_a_lot_and_sleep_are_left_alone() -> None:
 
 def test_every_row_that_a_policy_can_say_is_switched_on_somewhere() -> None:
     text = "".join((EXAMPLES / name / "switchguard.yaml").read_text() for name in MAKERS)
-    assert ROWS - set(re.findall(r"\[([TWVPN]\d+)\]", text)) == NO_POLICY
+    assert ROWS - set(re.findall(r"\[([TWVPN]\d+)\]", text)) == set()
 
 
 @pytest.mark.parametrize("name", MAKERS)

@@ -73,11 +73,12 @@ class Factor:
 
 
 def judge(evidence: Evidence, rule: Rule) -> tuple[Finding, ...]:
-    """Everyone in sight whose factor is above the rule's threshold."""
+    """Everyone in sight whose factor is above the rule's threshold. No factor is above its `crowd`, which spares most
+    clients of a large network a closer look."""
     rated = (
         (client, factor(usage))
         for client, usage in in_sight(evidence, rule)
-        if prod(_parts(usage).values()) > rule.above
+        if _crowd(usage.sessions) > rule.above and prod(_parts(usage).values()) > rule.above
     )
     return tuple(about(client, evidence, rule, rating.value, rating.because) for client, rating in rated)
 
@@ -103,13 +104,16 @@ def factor(usage: NatUsage) -> Factor:
 
 
 def _parts(usage: NatUsage) -> dict[str, float]:
-    sessions = usage.sessions
     return {
-        "crowd": sessions * sessions / (sessions * sessions + HALF_CROWD * HALF_CROWD),
+        "crowd": _crowd(usage.sessions),
         "spread": _clip((_hosts_per_session(usage) - 0.15 - 0.35 * _visited(usage)) / 0.35),
         "activity": UNKNOWN_ACTIVITY if usage.active_share is None else _clip(usage.active_share / 0.6),
         "suspicion": 1 - (1 - _ports(usage)) * (1 - _silence(usage)),
     }
+
+
+def _crowd(sessions: int) -> float:
+    return sessions * sessions / (sessions * sessions + HALF_CROWD * HALF_CROWD)
 
 
 def _hosts_per_session(usage: NatUsage) -> float:

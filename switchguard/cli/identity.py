@@ -1,0 +1,111 @@
+"""Who is known again under another MAC: `links`, `unlink`, and what `top` and `explain` say of it."""
+
+from collections.abc import Collection, Sequence
+from typing import Annotated
+
+import typer
+
+from switchguard.cli import objects, show
+from switchguard.cli.act import Manner, carry_out, operator
+from switchguard.cli.options import DryRun, Json, Reason, Yes
+from switchguard.cli.read import look_around
+from switchguard.cli.targets import parse_mac
+from switchguard.cli.wiring import Wiring
+from switchguard.core.attribute import attribute
+from switchguard.core.identity import link_sentence
+from switchguard.core.model import Mac
+from switchguard.core.penalties import Release, Verdict
+from switchguard.core.traces import Link
+from switchguard.cycle import PLACES
+
+LIKELY = 0.5
+"""Two MACs that are more likely one device than not have one story."""
+
+
+def links(
+    ctx: typer.Context,
+    mac: Annotated[str | None, typer.Argument(help="Only of this MAC, and of what it is linked with.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Which MACs are probably one device: since when, how certain, why, and which penalties went over.
+
+    Example: switchguard links
+    """
+    wiring = Wiring.of(ctx.obj)
+    found = wiring.ledger.links(None if mac is None else {parse_mac(mac)})
+    if as_json:
+        typer.echo(objects.dump({"links": [objects.link_object(link) for link in found]}))
+        return
+    if not found:
+        show.say("no two MACs look like one device")
+        return
+    rows = show.table("was", "is", "confidence", "since", "penalties", "because", right=("confidence",))
+    for link in found:
+        since = f"{link.since.astimezone():%Y-%m-%d %H:%M}"
+        told = f"undone: {link.undone}" if link.undone is not None else ", ".join(link.because)
+        went_over = ", ".join(link.followed) or "-"
+        rows.add_row(str(link.old), str(link.new), f"{link.confidence:.2f}", since, went_over, told)
+    show.console().print(rows)
+
+
+def unlink(
+    ctx: typer.Context,
+    one: Annotated[str, typer.Argument(metavar="MAC")],
+    other: Annotated[str, typer.Argument(metavar="MAC")],
+    reason: Reason = "by hand",
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Two MACs are two devices, whatever it looks like: what went over between them is lifted, and never again.
+
+    Example: switchguard unlink 02:00:00:00:00:07 02:00:00:00:77:07
+    """
+    wiring = Wiring.of(ctx.obj)
+    first, second, who = parse_mac(one), parse_mac(other), operator()
+    if first == second:
+        raise typer.BadParameter(f"{first} is one MAC, not two")
+    if not dry_run:
+        wiring.ledger.unlink(first, second, who, reason)
+    why = f"{first} and {second} are two devices: {reason} ({who})"
+    released = [Release(verdict, why) for verdict in gone_over(wiring.ledger.standing(), {first, second})]
+    if not as_json:
+        show.say(f"{first} and {second} are two devices" + (" (not recorded: a dry run)" if dry_run else ""))
+    if released:
+        attribution = attribute(look_around(wiring, PLACES))
+        carry_out(wiring, attribution, Manner(dry_run, yes, as_json), released=released)
+    elif as_json:
+        pair = [objects.link_object(it) for it in wiring.ledger.links({first}) if {it.old, it.new} == {first, second}]
+        typer.echo(objects.dump({"links": pair, "outcomes": []}))
+
+
+def gone_over(standing: Sequence[Verdict], pair: Collection[Mac]) -> list[Verdict]:
+    """What went over from one of them to the other, and further from there."""
+    by_id = {verdict.id: verdict for verdict in standing}
+    found: list[Verdict] = []
+    for verdict in standing:
+        source = by_id.get(verdict.follows or "")
+        macs = {*verdict.macs, *(source.macs if source is not None else ())}
+        if source is not None and (source in found or macs.issuperset(pair)):
+            found.append(verdict)
+    return found
+
+
+# --- for top and explain ---------------------------------------------------------------------------------------------
+
+
+def family(wiring: Wiring, macs: Collection[Mac]) -> tuple[frozenset[Mac], tuple[Link, ...]]:
+    """All MACs that are probably one device with these, and every link between them."""
+    known = wiring.ledger.links(macs) if macs else ()
+    likely = [link for link in known if link.undone is None and link.confidence >= LIKELY]
+    found = set(macs)
+    while more := {mac for link in likely if {link.old, link.new} & found for mac in (link.old, link.new)} - found:
+        found |= more
+    return frozenset(found), tuple(link for link in known if {link.old, link.new} & found)
+
+
+def show_family(macs: Collection[Mac], known: Sequence[Link]) -> None:
+    if len(macs) > 1:
+        show.say(f"probably one device with {len(macs)} MACs: {', '.join(map(str, sorted(macs)))}")
+    for link in known:
+        show.say(f"  {link_sentence(link)}")

@@ -1,0 +1,83 @@
+"""Between the look and the push: is the MAC that is about to be blocked still where the evidence was?
+
+A plan may be minutes old when it is pushed: a person thought about it, a device was slow. By then the MAC may be at
+somebody else's port. Only tables of devices that had the MAC at its own port, or that the block is put on, are asked.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+
+from switchguard.core.changes import Change, Whereabouts
+from switchguard.core.copies import listed_ports
+from switchguard.core.model import Attribution, FdbEntry, Location, Mac, Snapshot
+from switchguard.core.penalties import Block
+
+
+def whereabouts(changes: Iterable[Change], attribution: Attribution) -> Iterator[Whereabouts]:
+    """For each MAC that is newly blocked and has a place: what its own switch and the one to be changed say of it."""
+    wanted: dict[Mac, set[str]] = {}
+    for change in changes:
+        if is_new_block(change) and change.slot.station.mac is not None:
+            wanted.setdefault(change.slot.station.mac, set()).add(change.slot.device)
+    for client in attribution.clients if wanted else ():
+        location = client.location
+        if location is None or location.station.mac not in wanted:
+            continue
+        mac = location.station.mac
+        for device in sorted({location.device, *wanted[mac]}):
+            if found := _on(device, mac, location, attribution):
+                yield found
+
+
+def is_new_block(change: Change) -> bool:
+    return isinstance(change.after, Block) and change.before is None and change.slot.station.mac is not None
+
+
+def stale(expected: Iterable[Whereabouts], now: datetime, fresh: timedelta) -> tuple[Whereabouts, ...]:
+    """Those that were read too long ago to be believed."""
+    return tuple(it for it in expected if now - it.at > fresh)
+
+
+def gone(expected: Iterable[Whereabouts], looked: Snapshot) -> Mapping[Mac, str]:
+    """The MACs that are not, or not only, where they were, and where they are."""
+    chosen = tuple(expected)
+    macs = {it.mac for it in chosen}
+    rows: dict[tuple[str, Mac], set[str]] = {}
+    for row in looked.fdb:
+        if row.mac in macs:
+            rows.setdefault((row.device, row.mac), set()).add(row.port)
+    why = {gap.device: gap.why for gap in looked.gaps if gap.table == "fdb"}
+    read = {reading.device for reading in looked.readings if reading.table == "fdb"}
+    missing = {it.device: why.get(it.device, "it did not answer") for it in chosen if it.device not in read}
+    told = ((it.mac, _changed(it, rows.get((it.device, it.mac), set()), missing)) for it in chosen)
+    return {mac: sentence for mac, sentence in told if sentence}
+
+
+def _on(device: str, mac: Mac, location: Location, attribution: Attribution) -> Whereabouts | None:
+    rows = [row for row in attribution.sightings.get(mac, ()) if row.device == device]
+    if not rows:
+        return None
+    ages = [step.age_s for step in location.path if step.table == "fdb" and step.device == device]
+    edge = location.station.port if device == location.device else None
+    at = attribution.at - timedelta(seconds=min(ages, default=0.0))
+    return Whereabouts(mac, device, _ports(rows), edge, at)
+
+
+def _ports(rows: Iterable[FdbEntry]) -> frozenset[str]:
+    return frozenset(row.port for row in rows)
+
+
+def _changed(it: Whereabouts, ports: Collection[str], missing: Mapping[str, str]) -> str:
+    if it.device in missing:
+        return f"whether {it.mac} is still there cannot be asked: {it.device}: {missing[it.device]}"
+    others = listed_ports((it.device, port) for port in sorted(set(ports) - it.ports))
+    if it.edge is None:
+        return f"{it.mac} has moved since it was judged: it is on {others}" if others else ""
+    place = listed_ports([(it.device, it.edge)])
+    if others and it.edge in ports:
+        return f"{it.mac} is on several ports now: {place}, {others}"
+    if it.edge not in ports:
+        where = others or listed_ports((it.device, port) for port in sorted(ports))
+        tail = f", but on {where}" if where else ""
+        return f"{it.mac} is not on {place} any more{tail}"
+    return ""

@@ -1,0 +1,1 @@
+"""The page where a client reads what stands against it."""

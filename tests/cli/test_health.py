@@ -1,0 +1,36 @@
+"""What `status` says of what reading the tables costs."""
+
+from typing import Any
+
+from switchguard.cli.health import cost_lines, ledger_octets
+
+NAT = {"device": "gw1", "table": "nat", "rows": 812, "seconds": 0.6, "octets": 13_500_000}
+ARP = {"device": "gw1", "table": "arp", "rows": 900, "seconds": 0.1, "octets": None}
+
+
+def noted(**more: Any) -> dict[str, Any]:
+    return {"costs": [NAT, ARP], "nat_period_s": 60.0, "nat_stretched": 1.0, **more}
+
+
+def test_a_gateways_table_is_said_with_its_cost() -> None:
+    assert list(cost_lines(noted())) == ["gw1: reading them takes 0.60 s and 13.5 MB, 1.0% of the time"]
+
+
+def test_a_stretched_period_is_said_with_its_reason() -> None:
+    *_, last = cost_lines(noted(nat_period_s=120.0, nat_stretched=2.0))
+    why = "reading them takes long (poll.nat_ceiling)"
+    assert last == f"they are read every 2 min, 2.0 times as rarely as configured: {why}"
+
+
+def test_a_platform_that_tells_no_octets_has_seconds_only() -> None:
+    assert list(cost_lines(noted(costs=[{**NAT, "octets": None}]))) == [
+        "gw1: reading them takes 0.60 s, 1.0% of the time"
+    ]
+
+
+def test_what_an_older_service_noted_is_no_error() -> None:
+    assert list(cost_lines({"at": "2026-11-20T12:00:00+00:00"})) == []
+
+
+def test_a_ledger_in_a_database_has_no_size() -> None:
+    assert str(ledger_octets("postgresql://db/switchguard")) == "nan"
