@@ -142,6 +142,7 @@ BENCHMARKS = (
         (
             Bar("on disk", lambda r: r["day_mb"], 300, "MB"),
             Bar("`usage`", lambda r: r["usage_s"], 0.3, "s"),
+            Bar("`usage --per hour -n 20`", lambda r: r["usage_hourly_s"], 0.3, "s"),
             Bar("`explain`", lambda r: r["explain_s"], 0.3, "s"),
         ),
     ),

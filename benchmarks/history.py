@@ -8,6 +8,7 @@ usage, series, MACs. Prints one JSON object; bars: `day_mb` < 300, `usage_s` and
 
 import argparse
 import json
+import operator
 import resource
 import sys
 import tempfile
@@ -84,10 +85,12 @@ def measure(directory: Path, clients: int, hours: int) -> dict[str, object]:
     archive = Archive(store)
     client = ClientId(f"mac:{Mac(0x020000000000 + clients // 2)}")
     asked = {
-        "usage_s": lambda: archive.used(START, end + MINUTE),
-        "usage_hourly_s": lambda: [
-            archive.used(START + n * 60 * MINUTE, START + (n + 1) * 60 * MINUTE) for n in range(hours)
-        ],
+        "usage_s": lambda: tuple(archive.most([(START, end + MINUTE)], operator.add, None)),
+        "usage_hourly_s": lambda: tuple(
+            archive.most(
+                [(START + n * 60 * MINUTE, START + (n + 1) * 60 * MINUTE) for n in range(hours)], operator.add, 20
+            )
+        ),
         "explain_s": lambda: (archive.clients_named("10.10.3.232"), archive.spans_of(client, START, end + MINUTE)),
         "recall_s": lambda: archive.traffic([START, end - 6 * MINUTE], end - 15 * MINUTE),
     }

@@ -1,8 +1,9 @@
 """`usage`: who moved how much, when. And the hours of one client, for `explain`."""
 
 import csv
+import operator
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
@@ -15,7 +16,7 @@ from switchguard.cli.options import Json
 from switchguard.cli.targets import Target, parse_target
 from switchguard.cli.wiring import Wiring, clock
 from switchguard.core.calendar import Calendar, Per, Window
-from switchguard.core.model import ClientId, Mac, Network
+from switchguard.core.model import Address, ClientId, Mac, Network
 from switchguard.edge.archive import Archive, Used
 from switchguard.edge.units import parse_duration
 from switchguard.errors import BadTarget
@@ -145,10 +146,16 @@ def clients_meant(archive: Archive, target: Target) -> tuple[ClientId, ...]:
 
 # --- what there is ---------------------------------------------------------------------------------------------------
 
+AMOUNTS: Mapping[Order, Callable[[int, int], int]] = {
+    "total": operator.add,
+    "in": lambda into, _out: into,
+    "out": lambda _into, out: out,
+}
+
 
 def _lines(
     wiring: Wiring,
-    windows: Iterable[Window],
+    windows: Sequence[Window],
     network: Network | None,
     names: Collection[ClientId] | None,
     order: Order,
@@ -156,21 +163,15 @@ def _lines(
 ) -> Iterator[Line]:
     registry = (wiring.registry.people() if wiring.registry else None) or {}
     people = {f"mac:{mac}": person for mac, person in registry.items()}
-    for window in windows:
-        found = [
-            used
-            for used in wiring.archive.used(window.start, window.end)
-            if used.octets
-            and (names is None or used.client in names)
-            and (network is None or any(address in network for address in used.addresses))
-        ]
-        found.sort(key=lambda used: (-_amount(used, order), used.client))
-        for used in found[:limit]:
-            yield Line(window, used, used.owner or people.get(used.client))
 
+    def wanted(client: ClientId, addresses: Iterable[Address]) -> bool:
+        return (names is None or client in names) and (
+            network is None or any(address in network for address in addresses)
+        )
 
-def _amount(used: Used, order: Order) -> int:
-    return {"total": used.octets, "in": used.octets_in, "out": used.octets_out}[order]
+    found = wiring.archive.most(((it.start, it.end) for it in windows), AMOUNTS[order], limit, wanted)
+    for window, users in zip(windows, found, strict=True):
+        yield from (Line(window, used, used.owner or people.get(used.client)) for used in users)
 
 
 def _objects(lines: Iterable[Line]) -> list[objects.Json]:

@@ -4,10 +4,11 @@ Whoever adds up takes the coarsest spans that fit into a window, and each moment
 the finest there are. A span belongs to the window in which it begins.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from heapq import nsmallest
 from ipaddress import ip_address
 from itertools import pairwise
 from typing import Any
@@ -95,6 +96,30 @@ class Archive:
             for row in _sums(connection, cover, known_only=False):
                 merged.setdefault(row.client, []).append(row)
         return tuple(sorted((_used(people[client], rows) for client, rows in merged.items()), key=lambda it: it.client))
+
+    def most(
+        self,
+        windows: Iterable[tuple[datetime, datetime]],
+        amount: Callable[[int, int], int],
+        limit: int | None,
+        wanted: Callable[[ClientId, tuple[Address, ...]], bool] = lambda _client, _addresses: True,
+    ) -> Iterator[tuple[Used, ...]]:
+        """The same window by window, by `amount` of octets in and out, most first and at most `limit` of them, without
+        who used nothing and who is not wanted."""
+        with self._store.reading() as connection:
+            people = {row.id: row for row in connection.execute(text(sql.PEOPLE))}
+            chosen = {id_ for id_, row in people.items() if wanted(ClientId(row.client), _addresses(row.addresses))}
+            for since, until in windows:
+                spans = _cover(connection, second_of(since), second_of(until))
+                rows = connection.execute(_many_of(sql.SUMS_OF_CLIENTS, "spans"), {"spans": spans})
+                found = [
+                    (-amount(into or 0, out or 0), people[client].client, row)
+                    for row in rows
+                    for client, into, out in (row[:3],)
+                    if client in chosen and (into or out)
+                ]
+                ranked = sorted(found) if limit is None else nsmallest(limit, found)
+                yield tuple(_used(people[row.client], [row]) for _, _, row in ranked)
 
     def spans_of(
         self, client: ClientId, since: datetime, until: datetime

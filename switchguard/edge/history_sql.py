@@ -94,6 +94,11 @@ SUMS = (
     "SELECT client, estimate, sum(octets_in) AS octets_in, sum(octets_out) AS octets_out, max(sessions) AS sessions,"
     " max(remotes) AS remotes, max(factor) AS factor FROM usage WHERE span IN :spans GROUP BY client, estimate"
 )
+SUMS_OF_CLIENTS = (
+    "SELECT client, sum(octets_in) AS octets_in, sum(octets_out) AS octets_out, max(estimate) AS estimate,"
+    " max(sessions) AS sessions, max(remotes) AS remotes, max(factor) AS factor"
+    " FROM usage WHERE span IN :spans GROUP BY client"
+)
 POLLED = (
     "SELECT spans.begins, spans.ends, usage.client, usage.estimate, usage.octets_in, usage.octets_out"
     " FROM spans JOIN usage ON usage.span = spans.id"

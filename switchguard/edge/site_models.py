@@ -179,8 +179,8 @@ class RegistryModel(Strict):
 
     file: str | None = Field(
         default=None,
-        description="a CSV file with the columns `mac` and `person`, or a YAML file `person: [mac, ...]`; either may say"
-        " how people are told things (docs/notices.md); a relative path starts at the site",
+        description="a CSV file with the columns `mac` and `person`, or a YAML file `person: [mac, ...]`; either may"
+        " say how people are told things (docs/notices.md); a relative path starts at the site",
     )
     netbox: NetBoxModel | None = Field(
         default=None,

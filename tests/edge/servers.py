@@ -231,6 +231,9 @@ class CommandLine:
 
     answers: Mapping[str, str] = field(default_factory=dict)
     prompt: str = "sw1#"
+    prompts: Mapping[str, str] = field(default_factory=lambda: {"configure terminal": "sw1(config)#", "end": "sw1#"})
+    """Command -> the prompt from then on."""
+    leave: str = "exit"
     flash: Path | None = None
     heard: list[str] = field(default_factory=list)
     port: int = 0
@@ -244,9 +247,9 @@ class CommandLine:
             if command:
                 self.heard.append(command)
             process.stdout.write(f"{command}\r\n")
-            if command == "exit":
+            if command == self.leave:
                 break
-            prompt = {"configure terminal": "sw1(config)#", "end": "sw1#"}.get(command, prompt)
+            prompt = self.prompts.get(command, prompt)
             answer = self._answer(command)
             process.stdout.write(answer.replace(HANG, "").replace(DROP, "").replace("\n", "\r\n"))
             if DROP in answer:

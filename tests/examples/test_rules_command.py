@@ -56,14 +56,14 @@ def keys(value: object, skip: frozenset[str] = frozenset({"penalty"})) -> Iterat
 def test_rules_test_tells_programs_everything(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = answer(capsys, "--site", site, "rules", "test", EVENING, "--json")
     told: dict[str, Any] = json.loads(out)
-    assert (code, told["schema"], told["looks"], told["clients"]) == (0, 1, 151, 34)
+    assert (code, told["schema"], told["looks"], told["clients"]) == (0, 1, 151, 35)
     assert set(keys(told)) - DOCUMENTED == set()
     assert [it["client"] for it in told["penalties"] if it["rule"] == "swarm"] == [
         "mac:02:00:00:00:00:19",
         "mac:02:00:00:00:00:1e",
     ]
     (copied,) = told["spared"]
-    assert (copied["client"], copied["safeguard"]) == ("mac:02:00:00:00:00:1f", "unlocated")
+    assert (copied["client"], copied["safeguard"]) == ("address:10.10.0.131", "copied_mac")
     assert not (site / "state").exists()
 
 
