@@ -30,6 +30,8 @@ class Dialect:
     diff: _diffs.Sort
     quarantine: _quarantine.Wording | None = None
     """None: the platform has none."""
+    count: str = ""
+    """A question for the number of these lines, where a configuration has no end; see `_config_lines.read_counted`."""
     closing: tuple[str, ...] = ()
     """What a candidate must finish with."""
 
@@ -44,7 +46,10 @@ def _stands(dialect: Dialect, device: str, config: Config) -> Enforced:
 
 
 def read(dialect: Dialect, session: Session) -> Config:
-    return _config_lines.read(session.device.name, session.ask(dialect.show))
+    device, text = session.device.name, session.ask(dialect.show)
+    if dialect.count:
+        return _config_lines.read_counted(device, text, session.ask(dialect.count))
+    return _config_lines.read(device, text)
 
 
 def render(dialect: Dialect, changes: Sequence[Change]) -> tuple[str, ...]:
@@ -95,7 +100,7 @@ def push(dialect: Dialect, session: Session, changes: Sequence[Change]) -> Diff:
 
 
 def load(dialect: Dialect, session: Session, wanted: Sequence[Sequence[Edit]], commit: bool) -> Diff:
-    """The announced diff, of which every group of edits must be a part. Without `commit`, the candidate is discarded."""
+    """The announced diff; every group of edits must be part of it. Without `commit`, the candidate is discarded."""
     if not wanted:
         return Diff("", "computed")
     lines = _config_lines.commands(edit for edits in wanted for edit in edits)

@@ -15,7 +15,9 @@ from . import _port_names
 Path = tuple[str, ...]
 
 _MAC = re.compile(r"\b(?:[0-9A-F]{4}(?:\.[0-9A-F]{4}){2}|[0-9A-F]{2}(?::[0-9A-F]{2}){5})\b", re.IGNORECASE)
-_SECTION = re.compile(r"interface \S+|policy-map .+|(?:mac|ip|ipv6) access-list .+")
+_SECTION = re.compile(
+    r"interface \S+|policy-map .+|vlan configuration .+|control-plane|system qos|(?:mac|ip|ipv6) access-list .+"
+)
 _CLASS = re.compile(r"class \S.*")
 _LEAF = re.compile(
     r"mac address-table static |police |service-policy |shape rate |mac access-group |channel-group "
@@ -77,6 +79,14 @@ def read(device: str, text: str) -> Config:
     if not said or said[-1].strip() != "end":
         raise UnexpectedOutput(device, said[-1] if said else "", "a running configuration without its end")
     return tuple(_placed(device, said[:-1]))
+
+
+def read_counted(device: str, text: str, count: str) -> Config:
+    """The same where a configuration has no end, but its lines can be counted: `count` is the answer to that."""
+    said = [raw for raw in text.splitlines() if raw.strip()]
+    if not count.strip().isdecimal() or int(count) != len(said):
+        raise UnexpectedOutput(device, count.strip(), f"{len(said)} lines of a running configuration, which should be")
+    return tuple(_placed(device, said))
 
 
 def _placed(device: str, said: Iterable[str]) -> Iterator[Line]:

@@ -13,7 +13,7 @@ from switchguard.errors import UnexpectedOutput
 from switchguard.ports import Session
 
 from . import _iproute
-from ._lines import json_of, lines_of, rows_of
+from ._lines import json_of, rows_of
 from ._snmp_tables import SnmpTables
 
 NEIGHBORS = "ip -j neigh show"
@@ -49,8 +49,8 @@ class KernelTables(SnmpTables):
         return rows_of(session, session.ask(INTERFACES))
 
     def _uptime_s(self, session: Session) -> float:
-        lines = lines_of(session, session.ask(UPTIME))
-        found = re.fullmatch(r"(\d+\.\d+) \d+\.\d+", lines[0]) if len(lines) == 1 else None
+        said = session.ask(UPTIME).strip()
+        found = re.fullmatch(r"(\d+\.\d+) \d+\.\d+", said)
         if not found:
-            raise UnexpectedOutput(session.device.name, "; ".join(lines), "no uptime")
+            raise UnexpectedOutput(session.device.name, said, "no uptime")
         return float(found[1])

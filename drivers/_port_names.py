@@ -38,3 +38,17 @@ def for_a_command(device: str, port: str) -> str:
     if not is_port(port):
         raise DeviceError(device, f"{port!r} is no name of a port, so it is not put into a command")
     return long(port)
+
+
+_HUAWEI_SHORT = {"GE": "GigabitEthernet", "XGE": "XGigabitEthernet", "Eth": "Ethernet"}
+_HUAWEI_PORT = re.compile(r"\d*[A-Za-z][A-Za-z-]*\d+(?:/\d+)*(?:\.\d+)?")
+
+
+def is_huawei_port(text: str) -> bool:
+    """`GE0/0/1`, `XGigabitEthernet0/0/1`, `10GE1/0/1`, `Eth-Trunk4`, `Vlanif813`, `GE0/2/5.903`."""
+    return _HUAWEI_PORT.fullmatch(text) is not None
+
+
+def huawei(port: str) -> str:
+    """The long spelling of VRP 5: its tables say XGE where netutils would understand TenGigabitEthernet."""
+    return str(canonical_interface_name(port, addl_name_map=_HUAWEI_SHORT)) if is_huawei_port(port) else port

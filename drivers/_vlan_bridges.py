@@ -8,7 +8,7 @@ those that FDDI and token ring have by definition (1002-1005) and suspended ones
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 from switchguard.core.model import Device, FdbEntry
 from switchguard.ports import Oid, Session, SnmpValue, WalksVlans
@@ -23,6 +23,11 @@ _OPERATIONAL, _ETHERNET = 1, 1
 
 class VlanSession(Session, WalksVlans, Protocol):
     """A session with such a switch."""
+
+
+def has_vlans(session: Session) -> TypeGuard[VlanSession]:
+    """Whether it is one that can be asked VLAN by VLAN, and the switch says that there are any."""
+    return isinstance(session, WalksVlans) and bool(session.walk(VTP_VLAN_STATE))
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,13 +38,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address
-from typing import ClassVar, Literal, TypeGuard
+from typing import ClassVar, Literal
 
 from switchguard.core.changes import Change, Diff, Enforced, Facts, Slot
 from switchguard.core.model import Address, FdbEntry, Lease, Mac, NatSize, NatUsage, Neighbor, Network, Station
 from switchguard.core.penalties import Block, Penalty, Quarantine, RateLimit, SessionCap
 from switchguard.errors import DeviceError, UnexpectedOutput
-from switchguard.ports import Capture, NatTable, Session, WalksVlans
+from switchguard.ports import Capture, NatTable, Session
 
 from . import (
     _candidate,
@@ -125,7 +125,7 @@ class CiscoIOS(SnmpTables):
             return rows
         if session.speaks("cli"):
             return self.cli_fdb(session)
-        return _vlan_bridges.fdb(session) if _has_vlans(session) else super().fdb(session)
+        return _vlan_bridges.fdb(session) if _vlan_bridges.has_vlans(session) else super().fdb(session)
 
     def cli_fdb(self, session: Session) -> tuple[FdbEntry, ...]:
         device = session.device.name
@@ -237,11 +237,6 @@ def _obstacle(slot: Slot, config: Config) -> str:
     port = _port_names.long(slot.station.port or "")
     name = _port_limit.foreign_policy(_POLICY, config, port)
     return f"{port} has the service-policy {name} of somebody else, and takes only one inbound" if name else ""
-
-
-def _has_vlans(session: Session) -> TypeGuard[_vlan_bridges.VlanSession]:
-    """Whether it is one that can be asked VLAN by VLAN, and the switch says that there are any."""
-    return isinstance(session, WalksVlans) and bool(session.walk(_vlan_bridges.VTP_VLAN_STATE))
 
 
 # --- show commands ---------------------------------------------------------------------------------------------------
