@@ -58,8 +58,8 @@ class Network:
         def enforced() -> dict[str, Enforced]:
             return {CORE.name: {}}
 
-        def recall(_: Policy, _seen: Snapshot, found: Attribution, past: Sequence[PastPenalty]) -> Evidence:
-            return Evidence(found, found.at, past=tuple(past))
+        def recall(policy: Policy, _seen: Snapshot, found: Attribution, past: Sequence[PastPenalty]) -> Evidence:
+            return Evidence(found, found.at, past=tuple(past), registry=policy.registry)
 
         enforcers: dict[str, Enforcer] = {CORE.name: Enforcer(CORE, CORE_FACTS)}
         return Doors(
@@ -136,3 +136,55 @@ def test_never_means_never(lan: Network) -> None:
     lan.shows(2, FRESH, replace(talks(range(100, 790), 60), sessions=60))
     assert len(lan.passes(careful).decision.standing) == 1
     assert [it.new for it in lan.ledger.links()] == [FRESH]
+
+
+# --- a person with several devices -----------------------------------------------------------------------------------
+
+CABLE, RADIO = mac(7), mac(8)
+ALICES = replace(
+    POLICY, registry={CABLE: "alice", RADIO: "alice"}, identity=IdentityPolicy(per_person=True, for_polls=1)
+)
+
+
+def both_there(lan: Network, minutes: float, *nat: NatUsage) -> None:
+    """The laptop by cable on sw1, and the same one by radio on another port of it."""
+    rows = tuple(
+        fdb(switch, port, who)
+        for who, own in ((CABLE, "Gi0/7"), (RADIO, "Gi0/8"))
+        for switch, port in (("core", "Gi0/2"), ("sw1", own), ("sw2", "Gi0/24"))
+    )
+    lan.shows(minutes, CABLE)
+    found = network(nat, (arp(7, holder=CABLE), arp(8, holder=RADIO)), rows)
+    lan.seen = replace(lan.seen, nat=found.nat, neighbors=found.neighbors, fdb=found.fdb)
+
+
+def test_all_macs_of_a_person_are_blocked_by_one_penalty(lan: Network) -> None:
+    both_there(lan, 0, talks(range(790), 600))
+    seen = lan.passes(ALICES)
+    (verdict,) = seen.decision.standing
+    assert (verdict.client, verdict.macs) == ("user:alice", (CABLE, RADIO))
+    assert {change.slot.station.mac for change in seen.plan.changes} == {CABLE, RADIO}
+
+
+def test_the_device_that_a_person_takes_out_later_is_taken_in(lan: Network) -> None:
+    lan.shows(0, CABLE, talks(range(790), 600))
+    (alone,) = lan.passes(ALICES).decision.standing
+    assert alone.macs == (CABLE,)
+    both_there(lan, 2)
+    seen = lan.passes(ALICES)
+    assert [(it.id, it.macs) for it in seen.decision.standing] == [(alone.id, (CABLE, RADIO))]
+    assert RADIO in {change.slot.station.mac for change in seen.plan.changes}
+
+
+def test_an_exemption_of_one_device_spares_the_person(lan: Network) -> None:
+    lan.ledger.add_exemption(Exemption("e1", "the lecture's recording", mac=RADIO), "ada")
+    both_there(lan, 0, talks(range(790), 600))
+    seen = lan.passes(ALICES)
+    assert seen.plan.changes == ()
+    assert {it.safeguard for it in seen.plan.refusals} == {"exemption"}
+
+
+def test_without_the_setting_a_mac_is_a_client(lan: Network) -> None:
+    both_there(lan, 0, talks(range(790), 600))
+    seen = lan.passes(replace(ALICES, identity=IdentityPolicy(for_polls=1)))
+    assert {change.slot.station.mac for change in seen.plan.changes} == {CABLE}

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
+from typing import cast
 
 import pytest
 from plan_builders import (
@@ -29,10 +30,12 @@ from plan_builders import (
     world,
 )
 
+from switchguard import plugins
 from switchguard.core.changes import Enforcer, Facts, Slot
 from switchguard.core.model import ClientId, FdbEntry, Mode, Station
 from switchguard.core.penalties import Block, Quarantine, RateLimit, SessionCap
 from switchguard.core.policy import Policy, Zone
+from switchguard.ports import Enforces
 
 V7 = verdict(7)
 AT_GATEWAY = at("gw", 7, vlan=None)
@@ -268,6 +271,12 @@ def test_an_identity_is_enough_to_know_the_mac_or_the_address() -> None:
     assert slots_of(planned([capped], world())) == [Slot("gw", "cap", address=ip(7))]
 
 
+def test_a_cap_is_the_gateways_also_where_the_switches_are_of_a_platform_that_translates() -> None:
+    core = able("core", replace(CORE_FACTS, penalties={**CORE_FACTS.penalties, "cap": ("address",)}))
+    made = planned([verdict(7, SessionCap(9))], world(client(7)), enforcers=core)
+    assert slots_of(made) == [Slot("gw", "cap", address=ip(7))]
+
+
 def test_link_local_addresses_are_not_capped() -> None:
     local = ip_address("fe80::7")
     capped = replace(verdict(7, SessionCap(9)), addresses=(local,))
@@ -360,6 +369,16 @@ def test_a_release_makes_room() -> None:
     held = [ours(at("gw", 8, vlan=None), verdict(8))]
     made = planned([V7], world(client(7)), held, there, one, by=policy("gateway"))
     assert [(it.slot, it.after) for it in made.changes] == [(at("gw", 8, vlan=None), None), (AT_GATEWAY, Block())]
+
+
+def test_the_seventeenth_block_of_a_procurve_goes_to_the_clients_switch() -> None:
+    """Whoever put the others there; what the driver says of its capacity is what counts."""
+    procurve = able("core", cast(Enforces, plugins.driver("hp_procurve")).facts)
+    fifteen = {"core": {at("core", 100 + n, vlan=None): Block() for n in range(15)}}
+    made = planned([V7, verdict(8)], world(client(7), client(8)), (), fifteen, procurve)
+    assert sorted(map(str, slots_of(made))) == sorted(map(str, [at("core", 7, vlan=None), at("sw1", 8)]))
+    (moved,) = (it for it in made.changes if it.slot.device == "sw1")
+    assert moved.why.endswith("not at the first choice: core: it holds 16 of at most 16 entries of this kind")
 
 
 def test_a_full_list_everywhere_is_a_refusal() -> None:
