@@ -251,7 +251,8 @@ class SnmpClient:
         slow = _Late(lambda: _pysnmp_line(key, address))
         community = key.access.community
         assert community is not None  # noqa: S101 - `lacking` has seen to it
-        return slow if self._only_pysnmp else GufoLine(address, community.reveal(), slow)
+        bulk = key.access.version == "2c"
+        return slow if self._only_pysnmp else GufoLine(address, community.reveal(), slow, bulk)
 
     async def _ask(self, line: Line, question: Callable[[Line, int, float], Awaitable[_T]]) -> _T:
         if self._lost is not None:
@@ -335,7 +336,7 @@ class SnmpClient:
         where = f"{self._host}:{self._access.port}"
         if self._heard:
             return Unreachable(self._device, f"the SNMP agent at {where} stopped answering")
-        if self._access.version == "2c":
+        if self._access.version != "3":
             return Unreachable(self._device, f"no answer from {where}; wrong address or community")
         if not self._in_the_clear:
             return Unreachable(self._device, f"no answer to SNMPv3 from {where}")
@@ -376,7 +377,7 @@ def _pysnmp_line(key: EngineKey, address: Address, context: str = "") -> "Pysnmp
 
 def lacking(access: SnmpAccess) -> str:
     """What the site must still say before this can be used, or "". Passwords of 8 and more: RFC 3414 11.2."""
-    if access.version == "2c":
+    if access.version != "3":
         return "" if access.community else "the site gives no SNMP community"
     if not access.user:
         return "the site gives no SNMPv3 user"

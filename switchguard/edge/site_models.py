@@ -409,8 +409,10 @@ class SiteModel(Strict):
 
 
 class SnmpModel(Strict):
-    version: SnmpVersion = Field(default="2c", description="3 means authentication and privacy, both")
-    community: Reference = Field(default=None, description="version 2c: the community")
+    version: SnmpVersion = Field(
+        default="2c", description="3 means authentication and privacy, both; 1 is slow, and has no 64-bit counters"
+    )
+    community: Reference = Field(default=None, description="versions 1 and 2c: the community")
     user: str | None = Field(default=None, description="version 3: the user")
     auth_key: Reference = Field(default=None, description="version 3: the authentication password")
     auth_protocol: Literal["md5", "sha", "sha224", "sha256", "sha384", "sha512"] = Field(
@@ -424,7 +426,7 @@ class SnmpModel(Strict):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        needed = ("community",) if self.version == "2c" else ("user", "auth_key", "priv_key")
+        needed = ("community",) if self.version != "3" else ("user", "auth_key", "priv_key")
         missing = [name for name in needed if getattr(self, name) is None]
         if missing:
             raise ValueError(f"SNMP version {self.version} needs {', '.join(missing)}")

@@ -1,4 +1,4 @@
-"""gufo-snmp: SNMPv2c thirty times cheaper than pysnmp, as a line to one agent with a socket of its own.
+"""gufo-snmp: SNMPv1 and v2c thirty times cheaper than pysnmp, as a line to one agent with a socket of its own.
 
 One question is under way at a time, so that one answer is all that a receive buffer ever holds, however many agents are
 asked at once. Its sockets are used below its sessions, which hide why a walk ended.
@@ -23,7 +23,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from gufo.snmp import NoSuchInstance, SnmpDecodeError
-from gufo.snmp._fast import GetIter, SnmpV2cClientSocket
+from gufo.snmp._fast import GetIter, SnmpV1ClientSocket, SnmpV2cClientSocket
 
 from switchguard.edge.snmp_line import Address, Index, Line, Page, Reply, Silence
 from switchguard.ports import Oid, SnmpValue
@@ -36,13 +36,13 @@ class _Unclear(Exception):
 
 
 class GufoLine:
-    """Opened, used and closed on the loop's thread only."""
+    """Opened, used and closed on the loop's thread only. SNMPv1 has no GETBULK: a page is a row."""
 
-    def __init__(self, address: Address, community: str, second: Line) -> None:
+    def __init__(self, address: Address, community: str, second: Line, bulk: bool = True) -> None:
         host, port = address
         name = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        self._socket = SnmpV2cClientSocket(name, community, 0, 0, 0, 0)
-        self._second = second
+        self._socket = (SnmpV2cClientSocket if bulk else SnmpV1ClientSocket)(name, community, 0, 0, 0, 0)
+        self._second, self._bulk = second, bulk
         self._loop = asyncio.get_running_loop()
         self._wire = _Wire(self._loop, self._socket.get_fd())
         self._walk: tuple[Oid, Index, int, GetIter] | None = None
@@ -51,7 +51,7 @@ class GufoLine:
     async def get(self, oids: Sequence[Oid], wait_s: float) -> Reply:
         try:
             return Reply(tuple((await self._values(oids, wait_s)).items()))
-        except _Unclear:
+        except (_Unclear, NoSuchInstance):
             return await self._second.get(oids, wait_s)
 
     async def page(self, column: Oid, after: Index, repetitions: int, wait_s: float) -> Page:
@@ -76,9 +76,15 @@ class GufoLine:
         return None
 
     async def _page(self, column: Oid, notes: GetIter, wait_s: float) -> Page:
-        found: list[Any] = await self._wire.ask(
-            lambda: self._socket.send_get_bulk(notes), lambda: self._socket.recv_get_bulk(notes), wait_s
-        )
+        found: list[Any]
+        if self._bulk:
+            found = await self._wire.ask(
+                lambda: self._socket.send_get_bulk(notes), lambda: self._socket.recv_get_bulk(notes), wait_s
+            )
+        else:
+            found = await self._wire.ask(
+                lambda: self._socket.send_get_next(notes), lambda: [self._socket.recv_get_next(notes)], wait_s
+            )
         ended = found[-1] is None
         skip = len(column) + 1
         rows = [

@@ -70,6 +70,7 @@ class PysnmpEngine:
     def __init__(self, key: EngineKey) -> None:
         self._engine = hlapi.SnmpEngine()
         self._credentials = _credentials(key)
+        self._one_by_one = key.access.version == "1"
         self._turns = asyncio.Semaphore(_OUTSTANDING)
         self._targets: dict[tuple[Address, float], Any] = {}
         _open.add(self)
@@ -77,12 +78,14 @@ class PysnmpEngine:
     async def exchange(
         self, address: Address, context: str, oids: Sequence[Index], repetitions: int, wait_s: float
     ) -> tuple[list[tuple[Index, SnmpValue | None]], str, int]:
-        """GETBULK, or GET with 0 `repetitions`: rows, error-status and error-index."""
+        """GETBULK (GETNEXT in SNMPv1), or GET with 0 `repetitions`: rows, error-status and error-index."""
         peer = (self._engine, self._credentials, await self._target(address, wait_s))
         where = hlapi.ContextData(contextName=context.encode())
         objects = [hlapi.ObjectType(hlapi.ObjectIdentity(oid)) for oid in oids]
         async with self._turns:
-            if repetitions:
+            if repetitions and self._one_by_one:
+                answer = hlapi.next_cmd(*peer, where, *objects, lookupMib=False)
+            elif repetitions:
                 answer = hlapi.bulk_cmd(*peer, where, 0, repetitions, *objects, lookupMib=False)
             else:
                 answer = hlapi.get_cmd(*peer, where, *objects, lookupMib=False)
@@ -142,8 +145,9 @@ class PysnmpLine:
 
 def _credentials(key: EngineKey) -> Any:
     access = key.access
-    if access.version == "2c":
-        return hlapi.CommunityData(access.community.reveal() if access.community else "")
+    if access.version != "3":
+        community = access.community.reveal() if access.community else ""
+        return hlapi.CommunityData(community, mpModel=0 if access.version == "1" else 1)
     privacy = _BLUMENTHAL if key.blumenthal else PRIVACY
     encrypts = key.encrypted and access.priv_key is not None
     return hlapi.UsmUserData(

@@ -109,7 +109,7 @@ def _unquoted(value: object) -> object:
 
 Name = Annotated[str, BeforeValidator(_unquoted)]
 """Text that may look like a whole number: there are switches whose ports are called 1, 2 and 3."""
-SnmpVersion = Annotated[Literal["2c", "3"], BeforeValidator(_unquoted)]
+SnmpVersion = Annotated[Literal["1", "2c", "3"], BeforeValidator(_unquoted)]
 Duration = Annotated[timedelta, _parsed_by(units.parse_duration), Unit("duration: 10s, 5m, 2h, 2d, 1w")]
 Term = Annotated[timedelta | None, _parsed_by(_term), Unit("duration, or `forever`")]
 Rate = Annotated[int, _parsed_by(units.parse_rate), Unit("rate: 64kbps, 20Mbps, 1Gbps")]

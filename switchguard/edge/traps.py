@@ -206,7 +206,7 @@ class _Receiver(ntfrcv.NotificationReceiver):  # type: ignore[misc] # pysnmp has
 
 
 def _admit(snmp: Any, number: int, access: SnmpAccess, engine_ids: Sequence[bytes]) -> None:
-    if access.version == "2c":
+    if access.version != "3":
         config.add_v1_system(snmp, f"community-{number}", access.community.reveal() if access.community else "")
         return
     for engine_id in (None, *engine_ids):

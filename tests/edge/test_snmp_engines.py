@@ -475,3 +475,30 @@ def test_a_table_that_failed_is_not_settled() -> None:
             asking = client(port, settled=settled)
             with asking.ahead(((IF_NAME,),)), pytest.raises(UnexpectedOutput, match="goes back"):
                 asking.walk(IF_NAME)
+
+
+# --- version 1 -------------------------------------------------------------------------------------------------------
+
+
+def of_version_1(port: int, slow: bool) -> SnmpClient:
+    access = SnmpAccess("1", Secret("public"), port=port, timeout_s=1.0, retries=1)
+    return SnmpClient("sw1", "127.0.0.1", access, only_pysnmp=slow)
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_version_1_tells_the_same_as_2c(snmp_port: int, slow: bool) -> None:
+    """An agent of net-snmp: a table to its end, scalars, and one that is not there."""
+    usual, old = client(snmp_port), of_version_1(snmp_port, slow)
+    system, missing = "1.3.6.1.2.1.1.9.1.2", "1.3.6.1.2.1.1.99.0"
+    assert old.walk(system) == usual.walk(system) != {}
+    assert old.walk(COLUMN) == {}
+    asked = ["1.3.6.1.2.1.1.5.0", missing]
+    assert old.get(asked) == usual.get(asked)
+    assert old.get(asked)[missing] is None
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_a_wrong_community_is_silence_in_version_1_as_well(snmp_port: int, slow: bool) -> None:
+    access = SnmpAccess("1", Secret("wrong"), port=snmp_port, timeout_s=0.2, retries=0)
+    with pytest.raises(Unreachable, match="wrong address or community"):
+        SnmpClient("sw1", "127.0.0.1", access, only_pysnmp=slow).walk(COLUMN)
