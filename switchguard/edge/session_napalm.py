@@ -30,7 +30,7 @@ import scp
 from napalm.base import exceptions as failures
 
 from switchguard.core.model import Device
-from switchguard.edge.eos_sessions import abandoned, new_name
+from switchguard.edge.eos_sessions import abandoned, give_up, new_name
 from switchguard.edge.napalm_platforms import NAPALM_DRIVERS
 from switchguard.edge.session_netmiko import PATIENCE, REFUSED, SSH_ERRORS, attentive, netmiko_options, ssh_meaning
 from switchguard.errors import CommandRefused, DeviceError, LoginRefused, UnexpectedOutput, Unreachable
@@ -52,6 +52,7 @@ class Napalm:
         self._device, self._endpoint = device.name, endpoint
         self._tape = io.BytesIO()
         self._lost = False
+        self._session: str | None = None
         name = NAPALM_DRIVERS[device.platform]
         self._has_sessions = name == "eos"
         self._junos = import_module("switchguard.edge.napalm_junos") if name == "junos" else None
@@ -100,6 +101,7 @@ class Napalm:
 
     def close(self) -> None:
         """On IOS this takes back NAPALM's `file prompt quiet`; if the connection was lost, that line stays."""
+        give_up(self._session)
         with self._translated("logout"):
             if not self._lost:
                 self._driver.close()
@@ -121,9 +123,10 @@ class Napalm:
 
     def _open_session(self) -> None:
         """A session of our own name, and none left of ours whose process was killed."""
+        give_up(self._session)
         for name in abandoned(self._pending()):
             self._driver._run_commands([f"configure session {name} abort"])
-        self._driver.config_session = new_name()
+        self._session = self._driver.config_session = new_name()
 
     def _pending(self) -> list[str]:
         sessions = self._driver._run_commands(["show configuration sessions"])[0]["sessions"]
@@ -169,7 +172,7 @@ class Napalm:
 
     @property
     def _failures(self) -> tuple[type[Exception], ...]:
-        """What only Junos raises, or in another sense than the others."""
+        """What PyEZ raises, where it is there."""
         return self._junos.FAILURES if self._junos else ()
 
     @contextmanager
@@ -185,9 +188,7 @@ class Napalm:
     def _explained(self, doing: str) -> Iterator[None]:
         try:
             yield
-        except self._failures as error:
-            raise self._junos.meaning(self._device, self._endpoint, error, doing) from error
-        except (failures.NapalmException, pyeapi.eapilib.EapiError, NotImplementedError) as error:
+        except (*self._failures, failures.NapalmException, pyeapi.eapilib.EapiError, NotImplementedError) as error:
             raise self._meaning(error, doing) from error
         except scp.SCPException as error:
             raise CommandRefused(self._device, doing, f"SCP: {error}") from error
@@ -198,6 +199,9 @@ class Napalm:
             raise UnexpectedOutput(self._device, str(error), what) from error
 
     def _meaning(self, error: Exception, doing: str) -> DeviceError:
+        if self._junos:
+            explained: DeviceError = self._junos.meaning(self._device, self._endpoint, error, doing)
+            return explained
         text = str(error).strip()
         match error:
             case failures.ConnectAuthError():

@@ -52,7 +52,12 @@ _ACCEPT = "`switchguard check --connect --accept-host-keys`"
 
 REFUSED = (
     r"^\s*(?:%(?!\s*Warning)(?![A-Z0-9_]+-\d-).*|(?:ERROR|Error|error|failure):.*"
-    r"|(?:syntax error|unknown command|Invalid input|Command authorization failed|expected end of command).*)$"
+    r"|(?:syntax error|unknown command|Invalid input|Command authorization failed|expected end of command).*"
+    r"|(?:Incomplete|Ambiguous) input.*"
+    r"|(?:bad command name|expected command name|input does not match|invalid value|missing value\(s\)|no such item).*"
+    r"|(?:Command fail\.|[Uu]nknown action|command parse error|value parse error|entry not found in datasource).*"
+    r"|(?:node_check_object fail|object (?:set|check) operator error).*"
+    r"|Configuration path: .* is not valid.*|(?:Set|Value validation) failed.*)$"
 )
 """A line by which a device refuses the one before it, whoever made the device. Not warnings, not syslog messages."""
 
@@ -63,6 +68,12 @@ SSH_ERRORS = (paramiko.SSHException, netmiko.NetmikoBaseException, OSError, EOFE
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
 
+KEPT_AT_ONCE = frozenset({"mikrotik_routeros"})
+"""Platforms that keep what is typed without being told; netmiko would type Cisco's words for it."""
+LEAVES = {"fortinet": "abort"}
+"""What leaves a half-typed section, where netmiko knows no such word: nothing of it takes effect."""
+CLEARS = {"huawei_vrpv8": "clear configuration candidate"}
+"""What takes back lines that are typed and not committed, where leaving would ask and netmiko does not answer."""
 SHELLS = frozenset({"linux_iptables", "pf"})
 """Platforms with a real shell that netmiko does not know by this name."""
 
@@ -79,7 +90,7 @@ class Cli:
     def __init__(self, device: Device, endpoint: Endpoint) -> None:
         if device.platform not in netmiko.platforms:
             raise NotConfigured(device.name, f"netmiko knows no platform {device.platform!r}")
-        self._device, self._endpoint = device.name, endpoint
+        self._device, self._endpoint, self._platform = device.name, endpoint, device.platform
         self._patience_s = PATIENCE * endpoint.timeout_s
         options = netmiko_options(device.name, endpoint)
         with translated(device.name, endpoint):
@@ -114,9 +125,13 @@ class Cli:
                 if commits:
                     self._commit()
                 with suppress(NotImplementedError):
-                    line.save_config()
+                    if self._platform not in KEPT_AT_ONCE:
+                        line.save_config()
             except netmiko.ConfigInvalidException as error:
+                self._clear()
                 line.exit_config_mode()
+                if word := LEAVES.get(self._platform):
+                    line.send_command(word)
                 said = re.search(r"at command: (.*), matched error: (.*)", str(error), re.DOTALL)
                 typed, refusal = said.groups() if said else ("; ".join(lines), str(error))
                 raise CommandRefused(self._device, typed, refusal) from error
@@ -125,12 +140,34 @@ class Cli:
         return str(answer)
 
     def _commit(self) -> None:
+        if self._platform in CLEARS:
+            self._commit_or_clear()
+            return
         try:
             self._connection.commit()
         except ValueError as error:
             self._connection.exit_config_mode()
             raise CommandRefused(self._device, "commit", str(error)) from error
         self._connection.exit_config_mode()
+
+    def _commit_or_clear(self) -> None:
+        """netmiko leaves configuration mode before it looks whether the commit went well, and the device then asks."""
+        answer = str(self._connection.send_command("commit", expect_string=self._any_prompt))
+        refusal = re.search(rf"{REFUSED}|Failed to generate committed config.*", answer, re.MULTILINE)
+        if refusal:
+            self._clear()
+        self._connection.exit_config_mode()
+        if refusal:
+            raise CommandRefused(self._device, "commit", refusal.group(0))
+
+    def _clear(self) -> None:
+        if word := CLEARS.get(self._platform):
+            self._connection.send_command(word, expect_string=self._any_prompt)
+
+    @property
+    def _any_prompt(self) -> str:
+        """In configuration mode, whether or not something waits for a commit: [~sw1], [*sw1-GE1/0/3]."""
+        return rf"\[[~*]?{re.escape(self._connection.base_prompt)}[^\]\n]*\]"
 
     @property
     def alive(self) -> bool:

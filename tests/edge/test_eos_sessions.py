@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from switchguard.edge.eos_sessions import abandoned, new_name, start_of
+from switchguard.edge.eos_sessions import abandoned, give_up, new_name, start_of
 
 NEW_NAME = "from switchguard.edge.eos_sessions import new_name; print(new_name())"
 
@@ -15,6 +15,12 @@ def test_every_session_has_a_name_of_its_own() -> None:
 
 def test_a_session_of_a_process_that_runs_is_in_use() -> None:
     assert abandoned([new_name()]) == ()
+
+
+def test_one_that_this_process_has_given_up_is_abandoned() -> None:
+    given_up, in_use = new_name(), new_name()
+    give_up(given_up)
+    assert abandoned([given_up, in_use]) == (given_up,)
 
 
 def test_a_session_of_a_process_that_ended_is_abandoned() -> None:

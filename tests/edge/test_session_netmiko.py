@@ -342,3 +342,28 @@ def test_a_platform_that_netmiko_does_not_know_is_named(gateway: Sshd) -> None:
     strange = Device("x1", "abacus", Role.ACCESS)
     with open_session(strange, at(gateway)) as session, pytest.raises(NotConfigured, match="no platform 'abacus'"):
         session.ask("show clock")
+
+
+# --- FortiOS ---------------------------------------------------------------------------------------------------------
+
+FIREWALL = Device("fw1", "fortinet", Role.GATEWAY)
+"""netmiko speaks no key exchange with it but old ones."""
+FORTIOS = {
+    "get system status | grep Virtual": "Virtual domain configuration: disable\n",
+    "get system status | grep Version": "Version: FortiGate-VM64 v7.0.1,build0157,210714 (GA)\n",
+    "get system console": "output              : standard\n",
+}
+
+
+@pytest.mark.filterwarnings("ignore:Diffie-Hellman over finite fields")
+def test_a_section_of_fortios_that_holds_a_refused_line_is_left_without_effect(tmp_path: Path) -> None:
+    says = {**FORTIOS, "set colour blue": 'command parse error before "colour"\nCommand fail. Return code -61\n'}
+    with (
+        command_line(CommandLine(says, prompt="FGT #"), tmp_path) as terminal,
+        open_session(FIREWALL, login(terminal, 5.0)) as session,
+    ):
+        with pytest.raises(CommandRefused) as refused:
+            session.configure(["config firewall address", "    edit x", "        set colour blue", "    next", "end"])
+        session.ask("get system arp")
+    assert (refused.value.line.strip(), "command parse error" in refused.value.answer) == ("set colour blue", True)
+    assert terminal.heard[-5:-2] == ["edit x", "set colour blue", "abort"]
