@@ -69,7 +69,7 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class SnmpAccess:
-    """v1 and v2c: `community`. v3: `user` with authentication and privacy (authPriv), RFC 3414 and RFC 3826 protocols."""
+    """v1 and v2c: `community`. v3: `user` with authentication and privacy (authPriv), RFC 3414 and RFC 3826."""
 
     version: Literal["1", "2c", "3"] = "2c"
     community: Secret | None = None

@@ -33,7 +33,12 @@ from switchguard.replay import Played
 Ranking = Literal["factor", "sessions", "remotes", "bytes"]
 HISTORY = Path("history")
 """`--from history`: today, as the ledger remembers it."""
-EVERYTHING: frozenset[Table] = frozenset(get_args(Table)) - {"enforced"}
+
+
+def everything(wiring: Wiring) -> frozenset[Table]:
+    """What a site reads; a gateway's own counters only where there are some."""
+    unread: set[Table] = {"enforced"} if wiring.site.follow.counters else {"enforced", "octets"}
+    return frozenset(get_args(Table)) - unread
 
 
 def look_around(wiring: Wiring, tables: Collection[Table], file: Path | None = None) -> Snapshot:
@@ -61,7 +66,7 @@ def check(
     if accept:
         for device in site.devices:
             trust_host_key(wiring, device.name)
-    snapshot = look_around(wiring, EVERYTHING) if connect else None
+    snapshot = look_around(wiring, everything(wiring)) if connect else None
     gaps = (*snapshot.gaps, *unreadable(wiring)) if snapshot else ()
     if as_json:
         tables = objects.poll_object(snapshot, 0.0)["tables"] if snapshot else []
@@ -137,7 +142,8 @@ def poll(
     Example: switchguard poll --save evening.json.gz
     """
     started = time.monotonic()
-    snapshot = look_around(Wiring.of(ctx.obj), EVERYTHING)
+    wiring = Wiring.of(ctx.obj)
+    snapshot = look_around(wiring, everything(wiring))
     if save:
         save_snapshot(save, snapshot)
     if as_json:
