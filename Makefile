@@ -14,6 +14,11 @@ test: $(STAMP)
 	@./.ci/system-packages --optional --tests
 	$(BIN)/python -m pytest tests -m "not lab"
 	$(BIN)/switchguard lab run $(BIN)/python -m pytest tests/lab -m lab --reruns 2
+	$(BIN)/switchguard lab run --switch sw1=juniper_junos --switch sw2=juniper_junos $(BIN)/python -m pytest tests/lab/test_e2e_makes.py -m lab --reruns 2
+	$(BIN)/switchguard lab run --switch sw1=cisco_nxos --switch sw2=cisco_nxos $(BIN)/python -m pytest tests/lab/test_e2e_makes.py -m lab --reruns 2
+	$(BIN)/switchguard lab run --switch sw1=mikrotik_routeros --switch sw2=mikrotik_routeros $(BIN)/python -m pytest tests/lab/test_e2e_makes.py tests/lab/test_e2e_routeros.py -m lab --reruns 2
+	$(BIN)/switchguard lab run --switch sw1=hp_procurve --switch sw2=hp_procurve $(BIN)/python -m pytest tests/lab/test_e2e_makes.py tests/lab/test_e2e_procurve.py -m lab --reruns 2
+	$(BIN)/switchguard lab run --switch gw=vyos $(BIN)/python -m pytest tests/lab/test_e2e_vyos.py -m lab --reruns 2
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

@@ -4,9 +4,10 @@ What has to be typed follows from what stands on the device, not from what we re
 once, and releasing what is already gone does nothing. The diff is computed; the read-back after a push is the proof.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from switchguard.core.changes import Change, Diff, Enforced, Slot
 from switchguard.errors import DeviceError
@@ -76,3 +77,23 @@ def _due(dialect: Dialect[Config], session: Session, changes: Sequence[Change]) 
         if change.after is not None and (why_not := dialect.obstacle(change.slot, config)):
             raise DeviceError(device, why_not)
     return dialect.steps(needed, config)
+
+
+class Typed(ABC):
+    """The writing half of a driver, by its dialect."""
+
+    @property
+    @abstractmethod
+    def dialect(self) -> Dialect[Any]: ...
+
+    def enforced(self, session: Session) -> Enforced:
+        return standing(self.dialect, session)
+
+    def render(self, changes: Sequence[Change]) -> tuple[str, ...]:
+        return render(self.dialect, changes)
+
+    def preview(self, session: Session, changes: Sequence[Change]) -> Diff:
+        return preview(self.dialect, session, changes)
+
+    def push(self, session: Session, changes: Sequence[Change]) -> Diff:
+        return push(self.dialect, session, changes)

@@ -40,14 +40,13 @@ from datetime import datetime, timedelta
 from ipaddress import IPv4Address
 from typing import ClassVar, Literal
 
-from switchguard.core.changes import Change, Diff, Enforced, Facts, Slot
+from switchguard.core.changes import Enforced, Facts, Slot
 from switchguard.core.model import Address, FdbEntry, Lease, Mac, NatSize, NatUsage, Neighbor, Network, Station
 from switchguard.core.penalties import Block, Penalty, Quarantine, RateLimit, SessionCap
 from switchguard.errors import DeviceError, UnexpectedOutput
 from switchguard.ports import Capture, NatTable, Session
 
 from . import (
-    _candidate,
     _cisco_caps,
     _cisco_clear,
     _cisco_nat,
@@ -60,9 +59,9 @@ from . import (
 )
 from ._candidate import Dialect
 from ._cisco_nat_snmp import CNE_ADDR_TRANSLATION_NUM_ACTIVE
+from ._cisco_switch import CiscoSwitch
 from ._config_lines import Config, Part
 from ._port_limit import Wording
-from ._snmp_tables import SnmpTables
 from ._static_drop import TableRow
 
 SHOW_CONFIG = (
@@ -70,7 +69,6 @@ SHOW_CONFIG = (
     "^mac address-table static|^policy-map|^ +class|^ +police|^interface|^ service-policy"
     "|^ switchport access vlan|^ switchport mode|^ no switchport$|^ channel-group|^ip nat translation max-entries|^end"
 )
-SHOW_MAC_TABLE = "show mac address-table"
 _POLICY = Wording("policy-map ", "service-policy input ")
 _QUARANTINE = _quarantine.Wording("policy-map ", says_access=True, told_as=_port_names.short)
 LEAST_BPS = 8_000
@@ -80,7 +78,7 @@ _PREAMBLE = re.compile(r"Load for five secs: .*; five minutes: \d+%|Time source 
 _MAC = r"[0-9a-f]{4}(?:\.[0-9a-f]{4}){2}"
 
 
-class CiscoIOS(SnmpTables):
+class CiscoIOS(CiscoSwitch):
     platform = "cisco_ios"
     police: ClassVar[Literal["cir", "catalyst"]] = "cir"
     facts = Facts(
@@ -127,14 +125,6 @@ class CiscoIOS(SnmpTables):
             return self.cli_fdb(session)
         return _vlan_bridges.fdb(session) if _vlan_bridges.has_vlans(session) else super().fdb(session)
 
-    def cli_fdb(self, session: Session) -> tuple[FdbEntry, ...]:
-        device = session.device.name
-        return tuple(
-            FdbEntry(device, port, row.mac, row.vlan, row.static)
-            for row in _mac_table(device, session.ask(SHOW_MAC_TABLE))
-            for port in row.ports
-        )
-
     def cli_arp(self, session: Session) -> tuple[Neighbor, ...]:
         return tuple(_arp(session.device.name, session.ask("show ip arp")))
 
@@ -161,29 +151,15 @@ class CiscoIOS(SnmpTables):
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
-    def enforced(self, session: Session) -> Enforced:
-        stands = _candidate.standing(self._dialect, session)
-        blocks = [slot for slot in stands if slot.kind == Block.kind]
-        if blocks:
-            device = session.device.name
-            _static_drop.require_in_force(device, blocks, _mac_table(device, session.ask(SHOW_MAC_TABLE)))
-        return stands
-
-    def render(self, changes: Sequence[Change]) -> tuple[str, ...]:
-        return _candidate.render(self._dialect, changes)
-
-    def preview(self, session: Session, changes: Sequence[Change]) -> Diff:
-        return _candidate.preview(self._dialect, session, changes)
-
-    def push(self, session: Session, changes: Sequence[Change]) -> Diff:
-        return _candidate.push(self._dialect, session, changes)
-
     def clear_sessions(self, session: Session, addresses: Sequence[Address | Network]) -> int:
         return _cisco_clear.clear(session, addresses)
 
     @property
-    def _dialect(self) -> Dialect:
+    def dialect(self) -> Dialect:
         return Dialect(SHOW_CONFIG, self._parts, _standing, _obstacle, "commands", _QUARANTINE, closing=("end",))
+
+    def mac_table(self, device: str, text: str) -> tuple[TableRow, ...]:
+        return _mac_table(device, text)
 
     def _parts(self, slot: Slot, penalty: Penalty | None) -> tuple[Part, ...]:
         match slot.kind, penalty:

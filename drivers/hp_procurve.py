@@ -21,16 +21,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
-from switchguard.core.changes import Change, Diff, Enforced, Facts, Slot
+from switchguard.core.changes import Change, Enforced, Facts, Slot
 from switchguard.core.model import FdbEntry, Mac, Neighbor, Station
 from switchguard.core.penalties import Block, Penalty, RateLimit
 from switchguard.errors import DeviceError, UnexpectedOutput
 from switchguard.ports import Session
 
-from . import _macs, _typed
+from . import _macs
 from ._rows import counted, rows
 from ._snmp_tables import SnmpTables
-from ._typed import Dialect, Step
+from ._typed import Dialect, Step, Typed
 
 LOCKOUTS = 16
 _DIRECTIONS = ("in", "out")
@@ -47,7 +47,7 @@ class Config:
     """Port -> direction -> kilobits per second."""
 
 
-class HpProcurve(SnmpTables):
+class HpProcurve(Typed, SnmpTables):
     platform = "hp_procurve"
     facts = Facts(
         penalties={Block.kind: ("mac_device",), RateLimit.kind: ("port",)},
@@ -70,17 +70,9 @@ class HpProcurve(SnmpTables):
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
-    def enforced(self, session: Session) -> Enforced:
-        return _typed.standing(DIALECT, session)
-
-    def render(self, changes: Sequence[Change]) -> tuple[str, ...]:
-        return _typed.render(DIALECT, changes)
-
-    def preview(self, session: Session, changes: Sequence[Change]) -> Diff:
-        return _typed.preview(DIALECT, session, changes)
-
-    def push(self, session: Session, changes: Sequence[Change]) -> Diff:
-        return _typed.push(DIALECT, session, changes)
+    @property
+    def dialect(self) -> Dialect[Config]:
+        return DIALECT
 
 
 # --- the configuration -----------------------------------------------------------------------------------------------

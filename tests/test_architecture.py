@@ -65,6 +65,8 @@ ONE_FILE_EACH = {
     "pysnmp": 2,  # asking, and hearing traps
     "netmiko": 1,
     "napalm": 1,
+    "jnpr": 1,  # PyEZ, below NAPALM
+    "ncclient": 1,
     "sqlalchemy": 7,  # the ledger: tables and migrations, rows, queries, who is whom, notices; and the history
     "apscheduler": 1,
     "structlog": 1,

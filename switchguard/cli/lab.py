@@ -26,7 +26,9 @@ Command = Annotated[list[str], typer.Argument(metavar="COMMAND…", help="The co
 Switches = Annotated[
     list[str] | None,
     typer.Option(
-        "--switch", metavar="NAME=PLATFORM", help=f"Another make of switch: {', '.join(sorted(MAKES))}. Repeatable."
+        "--switch",
+        metavar="NAME=PLATFORM",
+        help=f"Another make of switch: {', '.join(sorted(MAKES))}; or gw=vyos. Repeatable.",
     ),
 ]
 Pid = Annotated[int | None, typer.Option("--pid", help="First process of the lab, if there are several.")]

@@ -78,6 +78,11 @@ SHELLS = frozenset({"linux_iptables", "pf"})
 """Platforms with a real shell that netmiko does not know by this name."""
 
 
+PROMPTS = {"vyos": r"[#$>] ?$"}
+"""Platforms that netmiko asks for their mode, eleven times for one change, by waiting until nothing has been said for
+two seconds -> how their prompts end."""
+
+
 def has_shell(platform: str) -> bool:
     """Whether netmiko takes this platform for a machine with a real shell, or we know better."""
     known = platform in netmiko.platforms and issubclass(netmiko.ssh_dispatcher(platform), LinuxSSH)
@@ -102,6 +107,8 @@ class Cli:
                 **options,
             )
         self._line = attentive(self._connection)
+        if prompt := PROMPTS.get(device.platform):
+            _look_for(prompt, self._connection)
         if endpoint.enable_password:
             self._enable()
         self._connection.read_timeout_override = self._patience_s
@@ -207,6 +214,17 @@ def attentive(connection: netmiko.BaseConnection) -> "Line":
     line = Line(connection.remote_conn, connection.encoding)
     connection.channel = line
     return line
+
+
+def _look_for(prompt: str, connection: netmiko.BaseConnection) -> None:
+    """Which mode it is in is then told by the next prompt."""
+    check = connection.check_config_mode
+
+    def look(check_string: str = "#", pattern: str = prompt, force_regex: bool = False) -> bool:
+        connection.clear_buffer()
+        return bool(check(check_string, pattern or prompt, force_regex))
+
+    vars(connection)["check_config_mode"] = look
 
 
 class Line(SSHChannel):

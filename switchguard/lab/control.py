@@ -158,7 +158,9 @@ class Lab:
 
     def fault(self, switch: str, word: str) -> None:
         """Tell a switch's front end to misbehave; frontends/faults.py lists the words, `none` ends it."""
-        (self.directory / "faults" / self.topology.switch(switch).name).write_text(f"{word}\n")
+        if switch not in self.topology.front_ends:
+            raise KeyError(switch)
+        (self.directory / "faults" / switch).write_text(f"{word}\n")
 
     def reload(self, switch: str) -> None:
         """The running configuration is lost, the startup configuration takes its place. LabError if that takes long."""
@@ -174,16 +176,17 @@ class Lab:
     def reset(self) -> None:
         """As after `lab up`: no traffic, no faults, no penalties, first configurations, first MACs, empty tables."""
         self.quiet()
-        for switch in self.topology.switches:
-            self.fault(switch.name, "none")
-            shutil.copy(self._state(switch.name, "factory-config"), self._state(switch.name, "startup-config"))
-            self._ask_reload(switch.name)
+        for name in self.topology.front_ends:
+            self.fault(name, "none")
+            shutil.copy(self._state(name, "factory-config"), self._state(name, "startup-config"))
+            self._ask_reload(name)
         for client in self.clients():
             if client.mac != client.own_mac:
                 client.change_mac(client.own_mac)
+        for name in self.topology.front_ends:
+            self._await_reload(name)
         self._reset_gateway()
         for switch in self.topology.switches:
-            self._await_reload(switch.name)
             with self.plane(switch.name) as plane:
                 plane.flush()
         shutil.rmtree(self.directory / "site" / "state", ignore_errors=True)

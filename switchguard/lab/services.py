@@ -101,11 +101,12 @@ def start_all(topology: Topology) -> list[Running]:
     for switch in topology.switches:
         wires.plug(switch)
     _furnish_gateway(topology.gateway)
-    rest = [_internet(), _sshd(topology.gateway), _gateway_snmpd(topology.gateway)]
+    login = _vyos if topology.gateway.platform == "vyos" else _sshd
+    rest = [_internet(), login(topology.gateway), _gateway_snmpd(topology.gateway)]
     rest += [service(switch) for switch in topology.switches for service in (_switch_snmpd, _front_end)]
     servers = start(rest)
-    for switch in topology.switches:
-        state = LAB_DIR / "state" / switch.name
+    for name in topology.front_ends:
+        state = LAB_DIR / "state" / name
         shutil.copy(state / "startup-config", state / "factory-config")
     _shorten_caches(topology.gateway.management)
     return [*databases, *daemons, *servers]
@@ -177,6 +178,15 @@ def _sshd(gateway: Gateway) -> Service:
     # sshd re-executes itself and therefore wants its whole path
     command = ("/usr/sbin/sshd", "-D", "-e", "-f", str(conf))
     return Service("gw-sshd", gateway.name, command, partial(listens, gateway.management, 22))
+
+
+def _vyos(gateway: Gateway) -> Service:
+    state = LAB_DIR / "state" / gateway.name
+    state.mkdir(exist_ok=True)
+    where = f"{gateway.management}:22"
+    module = "switchguard.lab.frontends.vyos"
+    command = (sys.executable, "-m", module, "--listen", where, "--state", str(state))
+    return Service(f"{gateway.name}-vyos", gateway.name, command, partial(listens, gateway.management, 22))
 
 
 def _gateway_snmpd(gateway: Gateway) -> Service:

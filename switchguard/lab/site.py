@@ -8,6 +8,7 @@ from pathlib import Path
 
 from switchguard.errors import LabError
 from switchguard.lab.enter import LAB_DIR
+from switchguard.lab.makes import GATEWAYS
 from switchguard.lab.topology import (
     COMMUNITY,
     PASSWORD,
@@ -43,7 +44,6 @@ gateway:
   data:
     switchguard:
       role: gateway
-      key_file: secrets/operator_key
       snmp: {{version: "2c", community: {{file: secrets/community}}}}
 
 core:
@@ -104,8 +104,9 @@ def write(topology: Topology) -> Path:
 def hosts(topology: Topology) -> str:
     """hosts.yaml: the gateway, the core switch, the access switches."""
     gateway = topology.gateway
-    text = _HOST.format(name=gateway.name, address=gateway.management, platform="linux", group="gateway")
-    text += f"  data: {{switchguard: {{lan_interfaces: [{', '.join(f'lan{vlan}' for vlan in gateway.lans)}]}}}}\n"
+    text = _HOST.format(name=gateway.name, address=gateway.management, platform=gateway.platform, group="gateway")
+    key = ", key_file: secrets/operator_key" if gateway.platform == GATEWAYS[0] else ""
+    text += f"  data: {{switchguard: {{lan_interfaces: [{', '.join(f'lan{vlan}' for vlan in gateway.lans)}]{key}}}}}\n"
     for switch in topology.switches:
         group = "core" if switch is topology.switches[0] else "access"
         make = switch.make

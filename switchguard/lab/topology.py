@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
-from switchguard.lab.makes import CHOSEN, Make, chosen
+from switchguard.lab.makes import CHOSEN, GATEWAY, GATEWAYS, Make, chosen, chosen_gateway
 
 VLANS: Mapping[int, str] = {10: "delegates", 20: "staff"}
 MANAGEMENT = IPv4Network("10.255.0.0/24")
@@ -102,6 +102,7 @@ class Gateway:
     name: str
     management: IPv4Address
     lans: Mapping[int, IPv4Interface]
+    platform: str = GATEWAYS[0]
 
     def mac(self, vlan: int) -> str:
         return f"02:67:77:00:00:{vlan:02x}"
@@ -124,6 +125,12 @@ class Topology:
     def managed(self) -> Mapping[str, IPv4Address]:
         """Device -> address on the management network."""
         return {self.gateway.name: self.gateway.management} | {each.name: each.management for each in self.switches}
+
+    @property
+    def front_ends(self) -> tuple[str, ...]:
+        """Devices with a front end: it has a startup configuration, can be told to misbehave, and to restart."""
+        gateway = () if self.gateway.platform == GATEWAYS[0] else (self.gateway.name,)
+        return (*(switch.name for switch in self.switches), *gateway)
 
     def switch(self, name: str) -> Switch:
         """KeyError for a name that is no switch."""
@@ -218,11 +225,12 @@ def _switch_mac(last: int, port: int) -> str:
     return f"02:5a:00:{last:02x}:00:{port:02x}"
 
 
-def _lab(makes: Mapping[str, Make]) -> Topology:
+def _lab(makes: Mapping[str, Make], platform: str) -> Topology:
     gateway = Gateway(
-        name="gw",
+        name=GATEWAY,
         management=IPv4Address("10.255.0.2"),
         lans={vlan: IPv4Interface(f"10.{vlan}.0.1/22") for vlan in VLANS},
+        platform=platform,
     )
     clients = tuple(client(number) for number in range(1, 21))
     same_ids = {vlan: vlan for vlan in VLANS}
@@ -236,6 +244,6 @@ def _lab(makes: Mapping[str, Make]) -> Topology:
     return Topology(gateway, switches, clients, server="c03")
 
 
-LAB = _lab(chosen(os.environ.get(CHOSEN, "")))
+LAB = _lab(chosen(os.environ.get(CHOSEN, "")), chosen_gateway(os.environ.get(CHOSEN, "")))
 """The one lab that there is, of the makes that $SWITCHGUARD_LAB_SWITCHES chooses. On sw2 filtering databases and VLANs
 have different numbers, as on ProCurve and Junos."""

@@ -1,12 +1,13 @@
 """A Catalyst as far as our lines go."""
 
 from collections.abc import Sequence
+from ipaddress import ip_address
 
 from configured_switch import ConfiguredSwitch, access_ports, static_entries
 
 from switchguard.core.changes import Change, Slot
 from switchguard.core.model import Mac, Station
-from switchguard.core.penalties import Block, Quarantine, RateLimit
+from switchguard.core.penalties import Block, Quarantine, RateLimit, SessionCap
 from switchguard.lab.frontends.config import Tree, incremental
 from switchguard.lab.frontends.grammar_ios import ios_grammar
 
@@ -18,6 +19,7 @@ IN_VLAN_20 = Change(Slot("sw1", "block", Station(vlan=20, mac=MAC)), None, Block
 OTHER_BLOCK = Change(Slot("sw1", "block", Station(vlan=10, mac=OTHER)), None, Block())
 LIMIT = Change(Slot("sw1", "limit", Station(port="Gi0/7")), None, RateLimit(64_000))
 OTHER_LIMIT = Change(Slot("sw1", "limit", Station(port="Gi0/1")), None, RateLimit(64_000))
+CAP = Change(Slot("sw1", "cap", address=ip_address("10.10.0.7")), None, SessionCap(200))
 QUARANTINE = Change(Slot("sw1", "quarantine", Station(port="Gi0/7")), None, Quarantine(99))
 CHANGES = (
     (QUARANTINE,),
@@ -26,6 +28,8 @@ CHANGES = (
     (BLOCK, IN_VLAN_20, OTHER_BLOCK),
     (LIMIT,),
     (LIMIT, BLOCK, OTHER_LIMIT),
+    (CAP,),
+    (CAP, BLOCK, LIMIT),
 )
 
 OWN_MAC = Mac.parse("0011.2233.4400")

@@ -9,6 +9,7 @@ from switchguard.core.model import Mac, Station
 from switchguard.core.penalties import Block, RateLimit
 from switchguard.lab.frontends.config import Tree
 from switchguard.lab.frontends.grammar_procurve import procurve_grammar
+from switchguard.lab.frontends.procurve_text import lockouts, rate_limits
 from switchguard.lab.plane import PortRow
 
 HIER_CONFIG = "HP_PROCURVE"
@@ -28,41 +29,14 @@ def Model() -> ConfiguredSwitch:  # noqa: N802  the suite asks for this name
         "hp_procurve",
         procurve_grammar(ports, {Mac.parse("001122-334400")}),
         3,
-        {"show lockout-mac": _lockouts, "show rate-limit all": _rates},
+        {
+            "show lockout-mac": lambda it: lockouts(it.running),
+            "show rate-limit all": lambda it: rate_limits(it.running, ports),
+        },
         _no_candidate,
     )
     switch.type_in('hostname "sw1"\nvlan 10\n untagged 1-8\ninterface 7\n name "a client\'s"')
     return switch
-
-
-def _lockouts(switch: ConfiguredSwitch) -> str:
-    macs = [node.arguments[0] for node in switch.running.values() if node.rule.group == "lockout"]
-    return "\n".join(
-        [
-            " Locked Out Addresses",
-            "",
-            *(f"  {mac}" for mac in macs),
-            f" Number of locked out MAC addresses = {len(macs)}",
-        ]
-    )
-
-
-def _rates(switch: ConfiguredSwitch) -> str:
-    return "\n".join(
-        [
-            " All-Traffic Rate Limit Maximum %",
-            "",
-            "  Port  | Inbound Limit Mode     Radius Override | Outbound Limit Mode     Radius Override",
-            "  ----- + ------------- -------- --------------- + -------------- -------- ---------------",
-            *(f"  {port:<5} | {_told(switch, port, 'in')} | {_told(switch, port, 'out')}" for port in range(1, 9)),
-        ]
-    )
-
-
-def _told(switch: ConfiguredSwitch, port: int, way: str) -> str:
-    section = switch.running.get(f"interface {port}")
-    line = section.children.get(f"rate-limit all {way}") if section else None
-    return f"{line.arguments[0]:<13} kbps     No-override" if line else "Disabled      Disabled No-override"
 
 
 def _no_candidate(_: ConfiguredSwitch, _tree: Tree, _typed: Sequence[str]) -> str:

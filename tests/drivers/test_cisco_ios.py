@@ -1,6 +1,6 @@
 """What only IOS does: its order of lines, whose lines it leaves alone, and which diffs stop a commit."""
 
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_address
 from typing import cast
 
 import pytest
@@ -102,11 +102,40 @@ def test_a_release_leaves_the_same_mac_in_another_vlan_blocked(switch: Configure
         Change(Slot("sw1", "block", Station(vlan=10, mac=Mac.parse("0100.5e00.0001"))), None, Block()),
         Change(Slot("sw1", "block", Station(vlan=10, mac=MAC)), None, Block(by="address")),
         Change(Slot("sw1", "cap", Station(port="Gi0/7")), None, SessionCap(100)),
+        Change(Slot("sw1", "cap", address=ip_address("2001:db8::7")), None, SessionCap(100)),
+        Change(Slot("sw1", "cap", address=ip_address("10.10.0.7")), None, SessionCap(0)),
     ],
 )
 def test_what_cannot_be_said_is_refused(change: Change) -> None:
     with pytest.raises(DeviceError):
         DRIVER.render([change])
+
+
+# --- caps ------------------------------------------------------------------------------------------------------------
+
+
+def cap(before: int | None, after: int | None) -> Change:
+    slot = Slot("sw1", "cap", address=ip_address("10.10.0.7"))
+    return Change(slot, SessionCap(before) if before else None, SessionCap(after) if after else None)
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (cap(None, 200), "ip nat translation max-entries host 10.10.0.7 200"),
+        (cap(200, 100), "ip nat translation max-entries host 10.10.0.7 100"),
+        (cap(200, None), "no ip nat translation max-entries host 10.10.0.7 200"),
+    ],
+)
+def test_a_cap_is_one_line_and_is_taken_back_with_its_number(change: Change, line: str) -> None:
+    assert DRIVER.render([change]) == (line,)
+
+
+def test_a_cap_that_somebody_changed_is_taken_back_as_it_stands(switch: ConfiguredSwitch) -> None:
+    switch.type_in("ip nat translation max-entries host 10.10.0.7 999")
+    DRIVER.push(switch, [cap(200, None)])
+    assert switch.typed[-1][0] == "no ip nat translation max-entries host 10.10.0.7 999"
+    assert "max-entries" not in switch.text()
 
 
 # --- other people's lines --------------------------------------------------------------------------------------------

@@ -2,13 +2,15 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from switchguard.core.model import Mac
 from switchguard.lab.frontends.faults import Fault, Faults
+from switchguard.lab.frontends.ssh import SshServer
 from switchguard.lab.frontends.switch import Chassis
 from switchguard.lab.plane import FdbRow, PlaneState, PortRow
 
@@ -78,6 +80,17 @@ class Loop:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()
+
+
+@contextmanager
+def serving(loop: Loop, server: SshServer) -> Iterator[int]:
+    """The port on which it answers, until the end of the loop."""
+    acceptor = loop.run(server.start("127.0.0.1", 0))
+    yield acceptor.get_port()
+    loop.call(server.reload)
+    loop.call(acceptor.close)
+    loop.run(acceptor.wait_closed())
+    loop.stop()
 
 
 class FaultSwitch:

@@ -10,7 +10,7 @@ from typing import Any
 import asyncssh
 import napalm
 import pytest
-from frontends_harness import CLIENT, OWN, PASSWORD, USER, FaultSwitch, Loop, RecordingPlane, T, chassis
+from frontends_harness import CLIENT, OWN, PASSWORD, USER, FaultSwitch, Loop, RecordingPlane, T, chassis, serving
 from napalm.base.exceptions import MergeConfigException
 from netmiko import ConnectHandler
 from netmiko.exceptions import NetmikoAuthenticationException
@@ -59,12 +59,8 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
     told, loop = FaultSwitch(tmp_path / "faults", "sw1"), Loop()
     box = loop.call(lambda: make_box(tmp_path, plane, told))
     server = ssh_server(box, {USER: PASSWORD}, tmp_path / "ssh_host_key")
-    acceptor = loop.run(server.start("127.0.0.1", 0))
-    yield Lab(plane, told, box, server, loop, acceptor.get_port())
-    loop.call(server.reload)
-    acceptor.close()
-    loop.run(acceptor.wait_closed())
-    loop.stop()
+    with serving(loop, server) as port:
+        yield Lab(plane, told, box, server, loop, port)
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """What a running configuration asks of the forwarding plane: derive(running) -> PlaneState, with each vendor's own
 meaning of a line.
 
-- IOS drops a MAC as source and as destination; EOS only as destination, so there the source needs a MAC access list
-  on the port.
+- IOS and, as we suppose, NX-OS drop a MAC as source and as destination; EOS only as destination, so there the source
+  needs a MAC access list on the port.
 - On IOS a MAC access list sees only frames that carry no IP: it changes nothing here.
 - An applied access list ends in an unwritten `deny any`. A list that lets nothing else in is a shut port to those
   behind it, and is derived as one; a list that does not exist, or is empty, lets everything in.
@@ -16,7 +16,7 @@ from switchguard.lab.frontends.config import Node, Tree
 from switchguard.lab.plane import MacInVlan, PlaneState, PortRow
 
 _IN_VLAN = "switchport access vlan"
-_UNITS = {"bps": 1, "kbps": 1_000, "mbps": 1_000_000}
+_UNITS = {"bps": 1, "kbps": 1_000, "mbps": 1_000_000, "gbps": 1_000_000_000}
 
 
 def derive_ios(running: Tree, ports: Sequence[PortRow]) -> PlaneState:
@@ -47,6 +47,36 @@ def derive_eos(running: Tree, ports: Sequence[PortRow]) -> PlaneState:
         },
         moved=_moved(configured, ports),
     )
+
+
+def derive_nxos(running: Tree, ports: Sequence[PortRow]) -> PlaneState:
+    configured = _configured(running, ports)
+    policy = "policy-map type qos {}"
+    return PlaneState(
+        drops=_drops(running),
+        down=frozenset(name for name, lines in configured.items() if "shutdown" in lines),
+        rates=dict(_policed(running, configured, "service-policy type qos input", policy, _eos_rate)),
+        moved=_moved(configured, ports),
+    )
+
+
+def derive_procurve(running: Tree, ports: Sequence[PortRow]) -> PlaneState:
+    """A lockout counts in every VLAN of the switch; limits count all that passes."""
+    configured = _configured(running, ports)
+    locked = (node.arguments[0] for node in running.values() if node.rule.group == "lockout")
+    vlans = {vlan for port in ports for vlan in port.vlans}
+    return PlaneState(
+        drops=frozenset((str(Mac.parse(mac)), vlan) for mac in locked for vlan in vlans),
+        down=frozenset(name for name, lines in configured.items() if "disable" in lines),
+        rates=dict(_limited(configured, "rate-limit all in")),
+        shapes=dict(_limited(configured, "rate-limit all out")),
+    )
+
+
+def _limited(configured: Mapping[str, Tree], slot: str) -> Iterator[tuple[str, int]]:
+    for name, lines in configured.items():
+        if slot in lines:
+            yield name, int(lines[slot].arguments[0]) * _UNITS["kbps"]
 
 
 def _configured(running: Tree, ports: Sequence[PortRow]) -> Mapping[str, Tree]:
@@ -115,4 +145,5 @@ def _ios_rate(line: Node) -> int:
 
 
 def _eos_rate(line: Node) -> int:
+    """A number and its unit; NX-OS as well."""
     return int(line.arguments[0]) * _UNITS[line.arguments[1]]

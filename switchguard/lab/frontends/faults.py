@@ -6,9 +6,11 @@ ignore-commit         answers the commit as if it were done and changes nothing
 hang                  does not answer the commit, nor do it, until the word is taken away; then cuts the session
 mute                  the same for every command, so that nothing can be read either
 drop-session-before   cuts the connection when asked to commit, before anything took effect
-drop-session          cuts it in the middle: IOS after half of the lines, EOS after the commit, not yet saved
+drop-session          cuts it in the middle: IOS after half of the lines, NX-OS after the first, EOS after the commit,
+                      not yet saved
 drop-session-after    cuts it when everything took effect, before saying so
-wrong-diff            the diff shows a line that nobody asked for, and a commit would take that line as well
+wrong-diff            the diff shows a line that nobody asked for, and a commit would take that line as well (not on
+                      NX-OS, which makes no diff)
 
 A file <lab>/faults/<switch>.reload makes the switch restart: the running configuration is lost, the startup
 configuration takes its place, every session is cut. The front end removes the file when it is done.

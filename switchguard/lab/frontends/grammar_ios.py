@@ -21,7 +21,8 @@ CPU_ADDRESS = "% CPU destined address cannot be configured as drop address"
 
 def ios_grammar(ports: Sequence[PortRow], own_macs: Collection[Mac]) -> Grammar:
     """`own_macs` are the switch's own addresses: frames to them go to its CPU."""
-    return Grammar((*_SYSTEM, *_QOS, *_LISTS, *_interface(ports), *_mac_table(own_macs), *_SNMP), kinds(ports, "Vlan"))
+    rules = (*_SYSTEM, *_NAT, *_QOS, *_LISTS, *_interface(ports), *_mac_table(own_macs), *_SNMP)
+    return Grammar(rules, kinds(ports, "Vlan"))
 
 
 # --- refusals --------------------------------------------------------------------------------------------------------
@@ -83,6 +84,10 @@ _SYSTEM = (
     Rule(GLOBAL, "vlan <vlan>", opens="vlan"),
     Rule("vlan", "name | <name>"),
 )
+
+# Cisco IOS IP Addressing Services Command Reference, `ip nat translation max-entries`. That a later line for the same
+# host replaces the earlier one, and that 0 is refused, is unverified.
+_NAT = (Rule(GLOBAL, "ip nat translation max-entries host <address> | <number:1-2147483647>"),)
 
 # Cisco IOS Quality of Service Solutions Command Reference: class-map, match, policy-map, class, police,
 # service-policy, `shape average`. Catalyst 3560 Command Reference, `police`: only rate and burst in bytes

@@ -21,6 +21,11 @@ def dashed_mac(word: str, _: str = "") -> str | None:
     return word.lower() if re.fullmatch(r"[0-9a-fA-F]{6}-[0-9a-fA-F]{6}", word) else None
 
 
+def dashed(mac: Mac) -> str:
+    digits = f"{mac.value:012x}"
+    return f"{digits[:6]}-{digits[6:]}"
+
+
 def procurve_grammar(ports: Sequence[PortRow], own_macs: Collection[Mac]) -> Grammar:
     """`own_macs` are the switch's own addresses, which it does not lock out."""
     names = {port.long.lower(): port.long for port in ports}

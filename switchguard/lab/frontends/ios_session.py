@@ -3,17 +3,8 @@
 from collections.abc import Awaitable, Callable, Mapping
 
 from switchguard.lab.frontends import ios_text
-from switchguard.lab.frontends.config import (
-    Command,
-    Objection,
-    Place,
-    SyntaxComplaint,
-    after_leaving,
-    enter,
-    find,
-    mode_of,
-)
-from switchguard.lab.frontends.faults import Fault
+from switchguard.lab.frontends.config import Command, SyntaxComplaint
+from switchguard.lab.frontends.config_mode import ConfigMode
 from switchguard.lab.frontends.ios_box import IosBox
 from switchguard.lab.frontends.ios_commands import EXEC, SHOW, USER, exec_grammar
 from switchguard.lab.frontends.pipes import pipe
@@ -41,79 +32,45 @@ class IosSession:
         self.box, self.user, self.ask = box, user, ask
         self.enabled = not box.enable_secret
         self.over = False
-        self._open: tuple[str, ...] | None = None
-        """Sections of the configuration that we are in; None outside of configuration mode."""
-        self._changed = False
+        self._config = ConfigMode(box.switch, self._complaint, _ROUTINE)
         self._grammar = exec_grammar(box, {pattern: mode for pattern, (mode, _) in _ACTIONS.items()})
 
     @property
     def prompt(self) -> str:
-        if self._open is None:
+        if not self._config.is_open:
             return f"{self.box.switch.hostname}{'#' if self.enabled else '>'}"
-        return f"{self.box.switch.hostname}({_PROMPTS[mode_of(self._place())]})#"
+        return f"{self.box.switch.hostname}({_PROMPTS[self._config.mode]})#"
 
     async def answer(self, line: str) -> str:
         """What the switch prints after this line, without the next prompt. SessionCut ends the connection instead."""
         await self.box.switch.faults.mute()
         typed = line.strip()
         if typed.endswith(CONTROL_Z):
-            typed = "end" if self._open is not None else ""
+            typed = "end" if self._config.is_open else ""
         if not typed or typed.startswith("!"):
             return ""
-        if self._open is None:
+        if not self._config.is_open:
             return await self._execute(typed)
         if typed.startswith("do "):
             return await self._execute(typed[3:].strip())
-        return await self._configure(typed)
+        return await self._config.answer(typed)
 
     async def _execute(self, line: str) -> str:
         words, bar, after = line.partition("|")
         filtered = pipe(after) if bar else None
         parsed = self._grammar.parse(EXEC if self.enabled else USER, words.rstrip())
         if isinstance(parsed, SyntaxComplaint):
-            return ios_text.complaint(parsed, len(self.prompt))
+            return self._complaint(parsed)
         if bar and (filtered is None or parsed.rule.pattern not in SHOW):
-            return ios_text.complaint(SyntaxComplaint("invalid", 0, len(words), line), len(self.prompt))
+            return self._complaint(SyntaxComplaint("invalid", 0, len(words), line))
         if parsed.rule.pattern in SHOW:
             text = SHOW[parsed.rule.pattern](self.box, parsed)
         else:
             text = await _ACTIONS[parsed.rule.pattern][1](self, parsed)
         return filtered(text) if filtered else text
 
-    # --- configuration mode ------------------------------------------------------------------------------------------
-
-    def _place(self) -> Place:
-        """Where the next line goes. Another session may have deleted the section that we were in."""
-        running, path = self.box.switch.running, self._open or ()
-        return Place(running, path if find(running, path) else ())
-
-    async def _configure(self, line: str) -> str:
-        if line in ("end", "exit"):
-            return self._leave(line)
-        fault = Fault.NONE if line in _ROUTINE else await self.box.switch.faults.before_commit()
-        if fault is Fault.REFUSE_COMMIT:
-            return ios_text.complaint(SyntaxComplaint("invalid", 0, 0, line), len(self.prompt))
-        place = self._place()
-        entered = enter(self.box.grammar, place, line)
-        if isinstance(entered, SyntaxComplaint):
-            return ios_text.complaint(entered, len(self.prompt))
-        if isinstance(entered, Objection):
-            return entered.message
-        self._open = entered.path
-        if fault is not Fault.IGNORE_COMMIT:
-            self.box.switch.install(entered.tree)
-        if line not in _ROUTINE:
-            self._changed = True
-            self.box.switch.faults.amid_commit()
-        return ""
-
-    def _leave(self, word: str) -> str:
-        left_all = word == "end" or not self._open
-        self._open = None if left_all else after_leaving(self._open or (), word)
-        if left_all and self._changed:
-            self._changed = False
-            self.box.switch.faults.after_commit()
-        return ""
+    def _complaint(self, what: SyntaxComplaint) -> str:
+        return ios_text.complaint(what, len(self.prompt))
 
     # --- actions -----------------------------------------------------------------------------------------------------
 
@@ -140,7 +97,7 @@ class IosSession:
         if command.arguments:
             self.box.keep_for_rollback(int(command.arguments[0]), self.user)
             backup = "Rollback Confirmed Change: Backing up current running config to flash:archive-0\n\n"
-        self._open = ()
+        self._config.open()
         return f"{backup}Enter configuration commands, one per line.  End with CNTL/Z."
 
     async def confirm(self, _: Command) -> str:

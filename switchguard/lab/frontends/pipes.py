@@ -1,7 +1,11 @@
-"""What comes after the bar in `show running-config | include mac`: filters over the lines of an answer."""
+"""What comes after the bar in `show running-config | include mac`: filters over the lines of an answer.
+
+NX-OS has more of them in one line, and a pattern with bars of its own in quotes: `| egrep "^mac|^interface" | count`.
+"""
 
 import re
 from collections.abc import Callable, Iterator
+from functools import reduce
 
 Filter = Callable[[str], str]
 
@@ -17,6 +21,22 @@ def pipe(words: str) -> Filter | None:
     except re.error:
         return None
     return lambda text: "\n".join(_FILTERS[known[0]](text.splitlines(), wanted))
+
+
+def pipes(words: str) -> Filter | None:
+    """One filter after the other. None if there is one that there is not."""
+    stages = [_stage(stage.strip()) for stage in re.findall(r'(?:"[^"]*"|[^|"])+', words)]
+    known = [stage for stage in stages if stage]
+    if not stages or len(known) < len(stages):
+        return None
+    return lambda text: reduce(lambda said, stage: stage(said), known, text)
+
+
+def _stage(words: str) -> Filter | None:
+    if words == "count":
+        return lambda text: str(len(text.splitlines()))
+    verb, _, pattern = words.partition(" ")
+    return pipe(f"{'include' if verb in ('grep', 'egrep') else verb} {pattern.strip().strip(chr(34))}")
 
 
 def _include(lines: list[str], wanted: re.Pattern[str]) -> Iterator[str]:

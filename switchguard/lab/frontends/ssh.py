@@ -4,7 +4,7 @@ What is typed, what is answered and when it is over is the front end's own busin
 """
 
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -124,12 +124,12 @@ class _Login(asyncssh.SSHServer):
         return True
 
     def validate_password(self, username: str, password: str) -> bool:
-        return self._server.passwords.get(username) == password
+        return self._server.accepts(username, password)
 
 
 class SshServer:
     """All logins to one device. `shell` makes one for a user, `restart` is a power cut; `files`, if any, is what
-    SCP may reach."""
+    SCP may reach; `subsystems` are by the name that SSH asks for."""
 
     def __init__(
         self,
@@ -139,10 +139,12 @@ class SshServer:
         shell: Callable[[str, Ask], Shell],
         restart: Callable[[], None],
         files: Callable[["asyncssh.SSHServerChannel[bytes]"], asyncssh.SFTPServer] | None = None,
+        subsystems: Mapping[str, Callable[[asyncssh.SSHServerProcess[str]], Awaitable[None]]] | None = None,
     ) -> None:
         self.passwords = passwords
         self.connections: set[asyncssh.SSHServerConnection] = set()
         self._name, self._host_key, self._shell, self._restart, self._files = name, host_key, shell, restart, files
+        self._subsystems = subsystems or {}
 
     async def start(self, host: str, port: int) -> asyncssh.SSHAcceptor:
         return await asyncssh.create_server(
@@ -157,6 +159,9 @@ class SshServer:
             encoding="utf-8",
             errors="replace",
         )
+
+    def accepts(self, username: str, password: str) -> bool:
+        return self.passwords.get(username) == password
 
     def reload(self) -> None:
         """The device restarts: its state is lost, every session is cut without another word."""
@@ -176,6 +181,9 @@ class SshServer:
             connection.abort()
 
     async def _converse(self, process: asyncssh.SSHServerProcess[str], user: str) -> None:
+        if subsystem := self._subsystems.get(process.subsystem or ""):
+            await subsystem(process)
+            return
         terminal = Terminal(process)
         shell = self._shell(user, terminal.ask)
         if process.command:

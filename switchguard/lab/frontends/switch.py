@@ -63,6 +63,8 @@ class Vendor:
     derive: Callable[[Tree, Sequence[PortRow]], PlaneState]
     preset: tuple[str, ...] = ()
     """Lines that an administrator types before any management works."""
+    initial: Callable[[str, Sequence[PortRow]], list[str]] = lambda name, ports: initial(name, ports)
+    """The configuration that a switch of this name has when nobody touched it."""
 
 
 class Switch:
@@ -82,7 +84,7 @@ class Switch:
         self.flash.mkdir(parents=True, exist_ok=True)
         self._startup = state / "startup-config"
         if not self._startup.exists():
-            self._startup.write_text("\n".join((*initial(name, plane.ports()), *vendor.preset, "")))
+            self._startup.write_text("\n".join((*vendor.initial(name, plane.ports()), *vendor.preset, "")))
         self.running: Tree = {}
         self._in_force: PlaneState | None = None
         self.reload()
@@ -140,8 +142,8 @@ class Switch:
 
 
 def initial(hostname: str, ports: Sequence[PortRow]) -> list[str]:
-    """The configuration that a switch has when nobody touched it: its name, its VLANs, its ports. Both vendors write
-    it alike."""
+    """The configuration that a switch has when nobody touched it: its name, its VLANs, its ports. Cisco and
+    Arista write it alike."""
     lines = [f"hostname {hostname}"]
     lines += [f"vlan {vlan}" for vlan in sorted({vlan for port in ports for vlan in port.vlans})]
     for port in ports:

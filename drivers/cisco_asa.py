@@ -1,0 +1,291 @@
+"""Cisco ASA, and Firepower running it: who uses the gateway, and whom its access list lets through no more.
+
+Reads
+* `show conn`: see `_asa_tables`. Which side the clients are on is told by the interfaces that the site names, else by
+  the security levels of `show nameif`. `show conn detail` and `show xlate` are read from files (`switchguard analyze`).
+* the number of connections over SNMP where it is configured: CISCO-FIREWALL-MIB, cfwConnectionStatValue, walked
+  because some builds answer a GET only after that, else CISCO-UNIFIED-FIREWALL-MIB; `show conn count` otherwise.
+* `show arp`, and over SNMP what an ASA tells (`_snmp_tables`). Routed, it has no forwarding table.
+* `show running-config | include ...`, whose `: end` proves that it is whole.
+
+Writes
+* block by address or subnet: an entry of the object-group `SWITCHGUARD-BLOCK`. The administrator makes the group with
+  one entry that stays, since an access list takes no empty group, and denies it in a list that is bound:
+
+      object-group network SWITCHGUARD-BLOCK
+       network-object host 192.0.2.1
+      access-list inside_in line 1 extended deny ip object-group SWITCHGUARD-BLOCK any
+      access-group inside_in in interface inside
+
+  While any of it is missing nothing of ours would be in force, so that nothing is written. Where in the list the line
+  stands is the administrator's business. `shun` would need no preparation, but is lost at a reload and a failover.
+* an access list is asked for new connections only. `clear conn address A` ends the others.
+* what it does not do: `per-client-max` is a number in a class of the administrator's policy, the same for everybody in
+  it, and a policer likewise. A routed ASA cannot block a MAC.
+
+Oddities: connections to the ASA itself are in its counts, but not in `show conn`.
+Sources: ASA Series Command Reference and CLI Configuration Guide (object groups, access lists, show and clear conn,
+shun); documents of Cisco's TAC on connection flags; recordings of genieparser; captures from public reports.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, ip_network
+from typing import ClassVar
+
+from switchguard.core.changes import Change, Enforced, Facts, Slot
+from switchguard.core.model import Address, Mac, NatSize, NatUsage, Neighbor, Network
+from switchguard.core.penalties import Block
+from switchguard.errors import DeviceError, UnexpectedOutput
+from switchguard.ports import Capture, NatTable, Session
+
+from . import _asa_tables
+from ._asa_tables import Rank
+from ._rows import rows
+from ._snmp import bad_value, numbers_of, require_length
+from ._snmp_tables import SnmpTables
+from ._typed import Dialect, Step, Typed
+
+GROUP = "SWITCHGUARD-BLOCK"
+STAYS = ip_network("192.0.2.1")
+"""The administrator's entry (RFC 5737: nobody's address)."""
+SHOW_CONFIG = (
+    "show running-config | include ^object-group|^ network-object|^ group-object"
+    f"|^access-list .* object-group {GROUP} |^access-group|^: end"
+)
+CFW_CONNECTION_STAT_VALUE = "1.3.6.1.4.1.9.9.147.1.2.2.2.1.5"
+_CURRENT_IP = (40, 6)
+"""protoIp, currentInUse."""
+CUFW_CONN_GLOBAL_NUM_ACTIVE = "1.3.6.1.4.1.9.9.491.1.1.1.6.0"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What of a configuration concerns us."""
+
+    entries: frozenset[Network] = frozenset()
+    lacks: str = ""
+    """Why no entry is in force, or none can be added; empty where nothing is missing."""
+
+
+class CiscoASA(Typed, SnmpTables):
+    platform = "cisco_asa"
+    facts = Facts(
+        penalties={Block.kind: ("address", "network")},
+        directions="source",
+        ownership="named set",
+        unverified=(
+            "nothing has been run on an ASA; commands and texts follow its references and public captures",
+            "`| include` takes alternatives, and matches whole lines of the configuration with their indentation",
+            "clear conn answers with the number of connections that it deleted",
+            "show nameif has the columns Interface, Name and Security",
+        ),
+    )
+    captures: ClassVar[Mapping[str, Capture]] = _asa_tables.CAPTURES
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def nat(self, session: Session) -> tuple[NatUsage, ...]:
+        device = session.device.name
+        rank = _asa_tables.by_interface(session.device.lan_interfaces) if session.device.lan_interfaces else None
+        rank = rank or _asa_tables.by_level(dict(_levels(device, session.ask("show nameif"))))
+        return _whole(device, session.ask("show conn"), rank)
+
+    def read_capture(self, chunks: Iterable[bytes], table: str, inside: Sequence[Network]) -> NatTable:
+        return _asa_tables.read(chunks, self.platform, _asa_tables.by_address(inside), inside)
+
+    def nat_size(self, session: Session) -> NatSize:
+        counted = _counted(session) if session.speaks("snmp") else None
+        if counted is None and session.speaks("cli"):
+            counted = _in_use(session.device.name, session.ask("show conn count"))
+        if counted is None:
+            raise UnexpectedOutput(session.device.name, CFW_CONNECTION_STAT_VALUE, "the agent counts no connections")
+        return NatSize(session.device.name, counted, None)
+
+    def cli_arp(self, session: Session) -> tuple[Neighbor, ...]:
+        return tuple(_arp(session.device.name, session.ask("show arp")))
+
+    # --- writing -----------------------------------------------------------------------------------------------------
+
+    @property
+    def dialect(self) -> Dialect[Config]:
+        return DIALECT
+
+    def clear_sessions(self, session: Session, addresses: Sequence[Address | Network]) -> int:
+        """Connections with one of these at either end."""
+        return sum(_clear(session, ip_network(it)) for it in addresses)
+
+
+# --- the configuration -----------------------------------------------------------------------------------------------
+
+_HEAD = f"object-group network {GROUP}"
+_ENTRY = re.compile(r" network-object (?:host )?(\S+)(?: ([\d.]+))?")
+_DENIES = re.compile(rf"access-list (\S+) extended deny ip object-group {GROUP} any(?: log\b.*)?")
+_BOUND = re.compile(r"access-group (\S+) (?:in interface \S+|global)\b.*")
+_OTHERS = re.compile(r"object-group \S.*| (?:network|group)-object \S.*|access-(?:list|group) \S.*")
+
+
+def _read(session: Session) -> Config:
+    """UnexpectedOutput for an answer without its end, or a line that was not asked for."""
+    device = session.device.name
+    lines = [line.rstrip() for line in session.ask(SHOW_CONFIG).splitlines() if line.strip()]
+    if not lines or lines[-1] != ": end":
+        raise UnexpectedOutput(device, lines[-1] if lines else "", "a running configuration without its end")
+    entries: list[Network] = []
+    section = ""
+    for line in lines[:-1]:
+        if not _OTHERS.fullmatch(line):
+            raise UnexpectedOutput(device, line)
+        section = section if line.startswith(" ") else line
+        if section == _HEAD and line != _HEAD:
+            entries.append(_entry(device, line))
+    return Config(frozenset(entries), _lacks(lines, entries))
+
+
+def _entry(device: str, line: str) -> Network:
+    found = _ENTRY.fullmatch(line)
+    try:
+        return ip_network("/".join(filter(None, found.groups())) if found else line)
+    except ValueError:
+        raise UnexpectedOutput(device, line, f"an entry of {GROUP} that we did not make:") from None
+
+
+def _lacks(lines: Sequence[str], entries: Sequence[Network]) -> str:
+    """What of the administrator's preparation is missing, as a sentence."""
+    denying = {found[1] for line in lines if (found := _DENIES.fullmatch(line))}
+    bound = {found[1] for line in lines if (found := _BOUND.fullmatch(line))}
+    if _HEAD not in lines:
+        return f"it has no `{_HEAD}`; make it, with `network-object host {STAYS.network_address}` in it"
+    if not denying:
+        return f"no access list denies `ip object-group {GROUP} any`, so that nothing of ours would be in force"
+    if not denying & bound:
+        names = ", ".join(sorted(denying))
+        return f"{names}, which denies {GROUP}, is bound to no interface (`access-group {names} in interface ...`)"
+    if STAYS not in entries:
+        return f"{GROUP} lacks `network-object host {STAYS.network_address}`: without it the last release would fail"
+    return ""
+
+
+def _standing(device: str, config: Config) -> Enforced:
+    """Nothing where nothing is in force."""
+    if config.lacks:
+        return {}
+    return {_slot(device, entry): Block(by="address") for entry in config.entries - {STAYS}}
+
+
+def _slot(device: str, entry: Network) -> Slot:
+    """A subnet of one address is that address."""
+    one = entry.prefixlen == entry.max_prefixlen
+    return Slot(device, Block.kind, address=entry.network_address if one else None, network=None if one else entry)
+
+
+def _assume(changes: Sequence[Change]) -> Config:
+    return Config(frozenset({STAYS, *(_who(change.slot) for change in changes if change.before)}))
+
+
+def _steps(changes: Sequence[Change], config: Config) -> tuple[Step, ...]:
+    """Entering the group would make it, if it were not there: the obstacle is asked before."""
+    return tuple(step for change in changes if (step := _step(change, config)))
+
+
+def _step(change: Change, config: Config) -> Step | None:
+    slot, penalty = change.slot, change.after or change.before
+    if penalty != Block(by="address"):
+        raise DeviceError(slot.device, f"ASA cannot express {penalty} in {slot}")
+    entry = _who(slot)
+    if entry == STAYS:
+        raise DeviceError(slot.device, f"{entry} keeps {GROUP} from being empty, and is nobody's address")
+    line = f" network-object {_spelled(entry)}"
+    if (entry in config.entries) == (change.after is not None):
+        return None
+    if change.after:
+        return Step((_HEAD, line, "exit"), plus=(_HEAD, line))
+    return Step((_HEAD, f" no{line}", "exit"), minus=(_HEAD, line))
+
+
+def _who(slot: Slot) -> Network:
+    who = slot.address or slot.network
+    if who is None:
+        raise DeviceError(slot.device, f"a block needs an address or a subnet, not {slot}")
+    return ip_network(who)
+
+
+def _spelled(entry: Network) -> str:
+    if entry.prefixlen == entry.max_prefixlen:
+        return f"host {entry.network_address}"
+    return entry.with_netmask.replace("/", " ") if isinstance(entry, IPv4Network) else str(entry)
+
+
+DIALECT: Dialect[Config] = Dialect(_read, _assume, _standing, _steps, lambda _, config: config.lacks)
+
+
+# --- show commands ---------------------------------------------------------------------------------------------------
+
+_NAMEIF_HEADING = re.compile(r"Interface +Name +Security")
+_NAMEIF_ROW = re.compile(r"[A-Z]\S*(?: \d\S*)? +(\S+) +(\d{1,3})")
+_ARP_ROW = re.compile(r"\t?\s*(\S+) (\d+(?:\.\d+){3})(?:/\d+)? ([0-9a-f]{4}(?:\.[0-9a-f]{4}){2}) (\d+|-|alias)")
+_DELETED = re.compile(r"(\d+) connection(?:s|\(s\))? deleted\b")
+
+
+def _levels(device: str, text: str) -> Iterator[tuple[str, int]]:
+    for row in rows(device, text, _NAMEIF_ROW, _NAMEIF_HEADING):
+        yield row[1], int(row[2])
+
+
+def _whole(device: str, text: str, rank: Rank) -> tuple[NatUsage, ...]:
+    """UnexpectedOutput for a table with a line that is none of its own, without a heading, or cut short."""
+    whole = text if text.endswith("\n") else f"{text}\n"
+    table = _asa_tables.read([whole.encode()], device, rank)
+    if table.unparsed:
+        raise UnexpectedOutput(device, table.samples[0][1])
+    if not table.complete or not any(map(_asa_tables.IN_USE.fullmatch, text.splitlines())):
+        raise UnexpectedOutput(device, text.strip()[-80:], f"{table.entries} rows of more connections, up to")
+    return tuple(sorted(table.usages, key=lambda usage: usage.address.packed))
+
+
+def _counted(session: Session) -> int | None:
+    stats = numbers_of(session, CFW_CONNECTION_STAT_VALUE)
+    require_length(session, CFW_CONNECTION_STAT_VALUE, stats, len(_CURRENT_IP))
+    if _CURRENT_IP in stats:
+        return stats[_CURRENT_IP]
+    value = session.get([CUFW_CONN_GLOBAL_NUM_ACTIVE])[CUFW_CONN_GLOBAL_NUM_ACTIVE]
+    if value is not None and not isinstance(value, int):
+        raise bad_value(session, CUFW_CONN_GLOBAL_NUM_ACTIVE, (), value)
+    return value
+
+
+def _in_use(device: str, text: str) -> int:
+    lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+    found = _asa_tables.IN_USE.fullmatch(lines[0]) if lines else None
+    strange = [line for line in lines[1:] if not _asa_tables.NOISE.fullmatch(line)]
+    if not found or strange:
+        raise UnexpectedOutput(device, (strange or lines or [""])[0], "no count of connections")
+    return int(found[1])
+
+
+def _arp(device: str, text: str) -> Iterator[Neighbor]:
+    """Without what the ASA answers for itself (`alias`). Whoever asks is a neighbour: an empty table was cut off."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    for line in lines or [""]:
+        found = _ARP_ROW.fullmatch(line.strip())
+        if not found:
+            raise UnexpectedOutput(device, line)
+        try:
+            neighbor = Neighbor(device, found[1], IPv4Address(found[2]), Mac.parse(found[3]))
+        except ValueError:
+            raise UnexpectedOutput(device, line) from None
+        if found[4] != "alias":
+            yield neighbor
+
+
+def _clear(session: Session, whom: Network) -> int:
+    one = whom.prefixlen == whom.max_prefixlen
+    if not one and whom.version == 6:
+        raise DeviceError(session.device.name, f"clear conn takes a netmask, which {whom} has not")
+    words = str(whom.network_address) if one else whom.with_netmask.replace("/", " netmask ")
+    answer = session.ask(f"clear conn address {words}")
+    deleted = _DELETED.findall(answer)
+    if not deleted:
+        raise UnexpectedOutput(session.device.name, answer.strip(), "no count of deleted connections")
+    return sum(map(int, deleted))

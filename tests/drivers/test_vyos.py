@@ -1,0 +1,272 @@
+"""VyOS where no recording reaches: releases before 1.4, somebody else's lines, and tables that somebody saved."""
+
+from collections.abc import Sequence
+from ipaddress import ip_network
+from typing import Protocol, cast
+
+import pytest
+from model_vyos import BEFORE, BY_ADDRESS, VERSION, Model, change
+from replay import RECORDINGS, Replay
+
+from switchguard import plugins
+from switchguard.core.changes import Change
+from switchguard.core.model import Network
+from switchguard.core.penalties import Block, Penalty, RateLimit, SessionCap
+from switchguard.errors import DeviceError, UnexpectedOutput
+from switchguard.ports import ClearsSessions, Enforces, NatTable, ReadsCapture, ReadsNat
+
+
+class Everything(ReadsNat, ReadsCapture, Enforces, ClearsSessions, Protocol):
+    """What is tested here."""
+
+
+DRIVER = cast(Everything, plugins.driver("vyos"))
+MAC = "02:00:00:00:00:07"
+
+
+def undone(changes: Sequence[Change]) -> list[Change]:
+    return [it.inverse() for it in changes]
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_first_block_brings_the_rules_and_the_last_takes_them_away() -> None:
+    router = Model()
+    start = router.running
+    block = [change(Block(), MAC)]
+    DRIVER.push(router, block)
+    assert ("firewall", "ipv6", "forward", "filter", "rule", "1", "jump-target", "SWITCHGUARD") in router.running
+    DRIVER.push(router, undone(block))
+    assert router.running == start
+
+
+def test_nothing_is_deleted_leaf_by_leaf() -> None:
+    """A rule that lost its action would not be committed."""
+    lines = DRIVER.render(undone([change(BY_ADDRESS, "10.10.0.7")]))
+    assert lines == (
+        "delete firewall group address-group SWITCHGUARD",
+        "delete firewall ipv4 forward filter rule 1",
+        "delete firewall ipv4 name SWITCHGUARD",
+    )
+
+
+def test_a_released_client_leaves_the_others_where_they_are() -> None:
+    router = Model()
+    one, two = change(BY_ADDRESS, "10.10.0.7"), change(BY_ADDRESS, "10.10.0.8")
+    DRIVER.push(router, [one, two])
+    diff = DRIVER.push(router, undone([one]))
+    assert diff.text == "-set firewall group address-group SWITCHGUARD address 10.10.0.7"
+    assert dict(DRIVER.enforced(router)) == {two.slot: BY_ADDRESS}
+
+
+def test_a_new_rate_keeps_the_class() -> None:
+    router = Model()
+    DRIVER.push(router, [change(RateLimit(64_000), "10.10.0.7"), change(RateLimit(64_000), "10.10.0.8")])
+    diff = DRIVER.push(router, [change(RateLimit(128_000), "10.10.0.7")])
+    assert "+set qos policy shaper SWITCHGUARD class 2 ceiling 128kbit" in diff.text
+    assert "match" not in diff.text
+
+
+@pytest.mark.parametrize(
+    ("line", "who", "why"),
+    [
+        ("set firewall ipv4 forward filter rule 1 action accept", Block(), "rule 1 of firewall ipv4 forward filter"),
+        ("set firewall ipv6 forward filter rule 1 action accept", Block(), "rule 1 of firewall ipv6 forward filter"),
+        ("set qos interface eth2 ingress OTHER", RateLimit(64_000), "eth2 has the ingress policy OTHER"),
+    ],
+)
+def test_where_somebody_else_is_in_the_way_nothing_is_written(line: str, who: Penalty, why: str) -> None:
+    other = "set qos policy limiter OTHER class 1 bandwidth 1mbit\n"
+    router = Model(f"{BEFORE}{other}{line}\n")
+    with pytest.raises(DeviceError, match=why):
+        DRIVER.push(router, [change(who, MAC if who == Block() else "10.10.0.7")])
+    assert router.typed == []
+
+
+def test_a_rule_that_somebody_took_is_not_deleted_by_a_release() -> None:
+    router = Model()
+    blocks = [change(BY_ADDRESS, "10.10.0.7"), change(Block(), MAC)]
+    DRIVER.push(router, blocks)
+    router.configure(["set firewall ipv4 forward filter rule 1 description mine"])
+    assert DRIVER.enforced(router) == {}
+    theirs = [line for line in router.running if line[:3] == ("firewall", "ipv4", "forward") and line[5] == "1"]
+    DRIVER.push(router, [*undone(blocks), change(BY_ADDRESS, "2001:db8::7")])
+    assert {*theirs} <= router.running
+
+
+@pytest.mark.parametrize("penalty", [SessionCap(100), RateLimit(999), RateLimit(64_001), RateLimit(64_000, 10**6)])
+def test_what_vyos_cannot_express_is_refused(penalty: Penalty) -> None:
+    with pytest.raises(DeviceError, match="cannot express"):
+        DRIVER.render([change(penalty, "10.10.0.7")])
+
+
+def test_it_never_types_what_ends_in_a_reboot() -> None:
+    router = Model()
+    DRIVER.push(router, [change(Block(), MAC), change(RateLimit(64_000), "10.10.0.7")])
+    assert not [line for line in router.typed[0] if not line.startswith(("set ", "delete "))]
+
+
+# --- before 1.4 ------------------------------------------------------------------------------------------------------
+
+OLD = VERSION.replace("1.4.0", "1.3.4")
+RULE = "set firewall name LAN-IN rule 1 action 'drop'\n"
+LOOKS = "set firewall name LAN-IN rule 1 source group address-group 'SWITCHGUARD'\n"
+
+
+class Old(Model):
+    """A router of 1.3, whose rules the lab's grammar does not know."""
+
+    def __init__(self, rules: str) -> None:
+        super().__init__(version=OLD)
+        self.rules = rules
+
+    def text(self) -> str:
+        return f"{super().text()}\n{self.rules.strip()}"
+
+
+def test_before_1_4_only_members_are_written() -> None:
+    router = Old(RULE + LOOKS)
+    block = [change(BY_ADDRESS, "10.10.0.7")]
+    diff = DRIVER.push(router, block)
+    assert diff.text == "+set firewall group address-group SWITCHGUARD address 10.10.0.7"
+    assert dict(DRIVER.enforced(router)) == {block[0].slot: BY_ADDRESS}
+    DRIVER.push(router, undone(block))
+    assert "delete firewall group address-group SWITCHGUARD address '10.10.0.7'" in router.typed[-1]
+    assert ("firewall", "group", "address-group", "SWITCHGUARD") in router.running
+
+
+@pytest.mark.parametrize(
+    "rules",
+    ["", LOOKS, LOOKS + RULE.replace("drop", "accept"), RULE + LOOKS + "set firewall name LAN-IN rule 1 disable\n"],
+    ids=["no rule", "no action", "accepts", "disabled"],
+)
+def test_before_1_4_nothing_is_written_where_no_rule_drops(rules: str) -> None:
+    with pytest.raises(DeviceError, match="no rule of the firewall drops what comes from address-group SWITCHGUARD"):
+        DRIVER.push(Old(rules), [change(BY_ADDRESS, "10.10.0.7")])
+
+
+@pytest.mark.parametrize(("penalty", "who"), [(Block(), MAC), (RateLimit(64_000), "10.10.0.7")])
+def test_before_1_4_there_is_no_other_penalty(penalty: Penalty, who: str) -> None:
+    with pytest.raises(DeviceError, match=r"1\.4"):
+        DRIVER.push(Old(RULE + LOOKS), [change(penalty, who)])
+
+
+@pytest.mark.parametrize("version", ["1.4.0", "1.5-rolling-202409250007", "2025.09.10-0018-rolling"])
+def test_later_releases_have_the_new_firewall(version: str) -> None:
+    router = Model(version=VERSION.replace("1.4.0", version))
+    DRIVER.push(router, [change(Block(), MAC)])
+    assert list(DRIVER.enforced(router).values()) == [Block()]
+
+
+def test_another_system_is_an_error() -> None:
+    with pytest.raises(UnexpectedOutput, match="no version of VyOS"):
+        DRIVER.enforced(Model(version="Version:      v2.0.9-hotfix.7\nHW model:     EdgeRouter X 5-Port\n"))
+
+
+# --- sessions --------------------------------------------------------------------------------------------------------
+
+
+def test_deleted_sessions_are_counted() -> None:
+    session = Replay.load(RECORDINGS / "vyos" / "nat" / "nothing")
+    command = "sudo conntrack -D -f ipv4 -s 10.10.0.0/24"
+    session.answers["ask", command] = (
+        "tcp 6 1 ...\nconntrack v1.4.7 (conntrack-tools): 1 flow entries have been deleted."
+    )
+    assert DRIVER.clear_sessions(session, [ip_network("10.10.0.0/24")]) == 1
+
+
+def test_a_table_that_lost_a_row_is_an_error() -> None:
+    session = Replay.load(RECORDINGS / "vyos" / "nat" / "both_families")
+    question = ("ask", "sudo conntrack -L -o extended -f ipv4")
+    session.answers[question] = session.answers[question].partition("\n")[2]
+    with pytest.raises(UnexpectedOutput, match="rows"):
+        DRIVER.nat(session)
+
+
+# --- saved tables ----------------------------------------------------------------------------------------------------
+
+VYATTA = """\
+TCP state codes: SS - SYN SENT, SR - SYN RECEIVED, ES - ESTABLISHED,
+                 FW - FIN WAIT, CW - CLOSE WAIT, LA - LAST ACK,
+                 TW - TIME WAIT, CL - CLOSE, LI - LISTEN
+
+CONN ID    Source                 Destination            Protocol         TIMEOUT
+1015736576 10.10.0.7:58172        198.18.0.12:22         tcp [6] ES       430279
+1006235648 10.10.0.7:57483        198.18.0.13:6881       tcp [6] SS       13
+1006237088 10.10.0.8              198.18.0.14            icmp [1]         29
+1015734272 198.18.0.15:60286      10.10.0.8:6881         udp [17]         29
+"""
+EARLY = """\
+Connection id    Source              Destination         Protocol    State        Timeout
+---------------  ------------------  ------------------  ----------  -----------  ---------
+3409467955       10.10.0.7:50112     198.18.0.1:443      tcp         ESTABLISHED  431999
+2033666077       10.10.0.7:68        198.18.0.2:67       udp                      19
+"""
+BOTH_WAYS = """\
+Id          Original src          Original dst     Reply src        Reply dst             Protocol  State  Timeout  Mark
+----------  --------------------  ---------------  ---------------  --------------------  --------  -----  -------  ----
+3409467955  10.10.0.7:50112       198.18.0.1:443   198.18.0.1:443   203.0.113.5:50112     tcp  ESTABLISHED  431999  0
+2033666077  198.18.0.9:40000      203.0.113.5:808  10.10.0.8:80     198.18.0.9:40000      tcp  SYN_SENT  19  0  1
+2033666078  10.10.0.7             198.18.0.3       198.18.0.3       203.0.113.5           icmp             19       0
+2033666079  2001:db8:10::7:50112  2001:db8::1:443  2001:db8::1:443  2001:db8:10::7:50112  tcp  ESTABLISHED  19  0
+"""
+TRANSLATIONS = "\n".join(
+    (
+        "Pre-NAT              Post-NAT             Prot  Timeout  ",
+        "10.10.0.7            203.0.113.5          icmp  24       ",
+        "10.10.0.8:7553       203.0.113.5:7553     icmp  48",
+        "10.10.0.7:123        203.0.113.5:123      udp   19       \n",
+    )
+)
+WITH_MARKS = """\
+Pre-NAT         Post-NAT           Proto    Timeout    Mark    Zone
+--------------  -----------------  -------  ---------  ------  ------
+10.10.0.7:5000  203.0.113.5:5000   tcp      431999     0
+"""
+
+
+def read(text: str, table: str, inside: Sequence[Network] = ()) -> NatTable:
+    capture = DRIVER.captures[table]
+    assert any(capture.row.match(line) for line in text.splitlines())
+    return DRIVER.read_capture([text.encode()], table, inside)
+
+
+def clients(table: NatTable) -> dict[str, tuple[int, int]]:
+    assert (table.unparsed, table.complete) == (0, True)
+    return {str(usage.address): (usage.sessions, usage.remotes) for usage in table.usages}
+
+
+def test_the_table_of_vyatta_tells_states_by_two_letters() -> None:
+    table = read(VYATTA, "conntrack")
+    assert clients(table) == {"10.10.0.7": (2, 2), "10.10.0.8": (2, 2)}
+    assert [usage.unanswered_share for usage in table.usages] == [0.5, None]
+
+
+def test_the_early_table_of_1_4_has_rows_without_a_state() -> None:
+    assert clients(read(EARLY, "conntrack")) == {"10.10.0.7": (2, 2)}
+
+
+def test_the_later_table_of_1_4_tells_who_was_meant() -> None:
+    told = clients(read(BOTH_WAYS, "conntrack"))
+    assert told == {"10.10.0.7": (2, 2), "10.10.0.8": (1, 1), "2001:db8:10::7": (1, 1)}
+
+
+@pytest.mark.parametrize(
+    ("text", "sessions"),
+    [(TRANSLATIONS, {"10.10.0.7": (2, 0), "10.10.0.8": (1, 0)}), (WITH_MARKS, {"10.10.0.7": (1, 0)})],
+)
+def test_translations_tell_no_remote_hosts(text: str, sessions: dict[str, tuple[int, int]]) -> None:
+    assert clients(read(text, "translations")) == sessions
+
+
+def test_networks_inside_may_be_named() -> None:
+    table = read(VYATTA, "conntrack", [ip_network("198.18.0.0/16")])
+    assert clients(table).keys() == {"198.18.0.12", "198.18.0.13", "198.18.0.14", "198.18.0.15"}
+
+
+def test_a_line_that_is_no_row_is_counted() -> None:
+    broken = f"{VYATTA}1015736576 10.10.0.777:58172 198.18.0.12:22 tcp [6] ES 430279\n1015736577 10.10.0.7:1\n"
+    table = DRIVER.read_capture([broken.encode()], "conntrack", ())
+    assert (table.entries, table.unparsed) == (4, 2)
+    assert [number for number, _ in table.samples] == [10, 11]
