@@ -3,22 +3,29 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+LABTEST := $(BIN)/python -m pytest -m lab --reruns 2 --verbose --no-header
 
-.PHONY: demo test check types bench clean
+.PHONY: demo test test-lab test-makes check types bench clean
 
 demo: $(STAMP)
 	@./.ci/system-packages --optional
 	@$(BIN)/switchguard lab demo
 
+# The usual lab, and labs of other makes beside it: they mostly wait.
 test: $(STAMP)
 	@./.ci/system-packages --optional --tests
-	$(BIN)/python -m pytest tests -m "not lab"
-	$(BIN)/switchguard lab run $(BIN)/python -m pytest tests/lab -m lab --reruns 2
-	$(BIN)/switchguard lab run --switch sw1=juniper_junos --switch sw2=juniper_junos $(BIN)/python -m pytest tests/lab/test_e2e_makes.py -m lab --reruns 2
-	$(BIN)/switchguard lab run --switch sw1=cisco_nxos --switch sw2=cisco_nxos $(BIN)/python -m pytest tests/lab/test_e2e_makes.py -m lab --reruns 2
-	$(BIN)/switchguard lab run --switch sw1=mikrotik_routeros --switch sw2=mikrotik_routeros $(BIN)/python -m pytest tests/lab/test_e2e_makes.py tests/lab/test_e2e_routeros.py -m lab --reruns 2
-	$(BIN)/switchguard lab run --switch sw1=hp_procurve --switch sw2=hp_procurve $(BIN)/python -m pytest tests/lab/test_e2e_makes.py tests/lab/test_e2e_procurve.py -m lab --reruns 2
-	$(BIN)/switchguard lab run --switch gw=vyos $(BIN)/python -m pytest tests/lab/test_e2e_vyos.py -m lab --reruns 2
+	$(BIN)/python -m pytest tests -m "not lab" -n 2
+	@$(MAKE) --no-print-directory -j2 test-lab test-makes
+
+test-lab: $(STAMP)
+	$(BIN)/switchguard lab run $(LABTEST) tests/lab
+
+test-makes: $(STAMP)
+	$(BIN)/switchguard lab run --switch sw1=juniper_junos --switch sw2=juniper_junos $(LABTEST) tests/lab/test_e2e_makes.py
+	$(BIN)/switchguard lab run --switch sw1=cisco_nxos --switch sw2=cisco_nxos $(LABTEST) tests/lab/test_e2e_makes.py
+	$(BIN)/switchguard lab run --switch sw1=mikrotik_routeros --switch sw2=mikrotik_routeros $(LABTEST) tests/lab/test_e2e_makes.py tests/lab/test_e2e_routeros.py
+	$(BIN)/switchguard lab run --switch sw1=hp_procurve --switch sw2=hp_procurve $(LABTEST) tests/lab/test_e2e_makes.py tests/lab/test_e2e_procurve.py
+	$(BIN)/switchguard lab run --switch gw=vyos $(LABTEST) tests/lab/test_e2e_vyos.py
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

@@ -16,11 +16,12 @@ before it could let packets pass. The next push puts it first again.
 MACs are rules and not members of a hash:mac: that came with Linux 3.18 and is often not built, while `-m mac` is
 everywhere; those blocked are few. Where IPv6 is switched off, nothing is written for it.
 
-Oddities: whenever anybody changes a rule of a table, the kernel builds all of the table's connlimits anew, so that they
-count every packet's session and drop only those that begin: the count is right again with the next packets. hashlimit
-counts in 16 octets, lets a second's worth pass at once (iptables refuses less).
-ipset cannot try out anything, so a preview only tries rules for sets that exist. Nothing survives a restart of the
-gateway; the next cycle puts it back. Names of sets have 31 characters at most.
+Oddities: whenever anybody changes a rule of the table, the kernel builds all of its connlimits anew, and they count
+from 0: on Linux 6.18 a capped client can then begin as many sessions again, beside those that it has. connlimit stands
+before the state, so that kernels that also count packets of older sessions catch up. hashlimit counts in 16 octets, and
+lets a second's worth pass at once (iptables refuses less). ipset cannot try out anything, so a preview only tries rules
+for sets that exist. Nothing survives a restart of the gateway; the next cycle puts it back. Names of sets have 31
+characters at most.
 Sources: iptables-extensions(8), ipset(8), and the lines run on Linux 6.18 with iptables 1.8.9, both legacy and nft.
 """
 

@@ -3,7 +3,7 @@
 For kernels before 3.13 and systems that still fill netfilter with iptables. Reads as `linux` does. Writes with `ipset
 restore` and `iptables-restore` (`_iptables_chains`) and, for limits, `tc -batch -` (`_linux_limits`, which polices them
 where they cannot be shaped); clears sessions with `conntrack -D`. Where both are possible, take `linux`: its changes
-are all or nothing, and its caps go on counting when somebody else changes a rule.
+are all or nothing, and its caps go on counting when somebody else changes a rule; here they begin anew.
 
 Needs root, or a user who may run iptables-save, iptables-restore, ipset, tc and conntrack.
 """
@@ -29,6 +29,7 @@ class LinuxIptables(ConnectionTracking):
         directions="source",
         ownership="named set",
         boxes=True,
+        unverified=("older kernels than 6.18 count the packets of sessions that a rewritten rule finds",),
     )
 
     def enforced(self, session: Session) -> Enforced:

@@ -1,5 +1,9 @@
 """The plan of the lab is sound, without building it."""
 
+import pytest
+
+from switchguard.errors import LabError
+from switchguard.lab.makes import chosen, chosen_gateway
 from switchguard.lab.site import hosts, policy
 from switchguard.lab.topology import ANSWERING, LAB
 
@@ -47,3 +51,18 @@ def test_the_site_lists_exactly_the_managed_devices() -> None:
 
 def test_the_site_gives_no_secret_away() -> None:
     assert "lab-" not in hosts(LAB) + policy(LAB)
+
+
+def test_the_gateway_is_a_linux_machine_unless_somebody_chooses_another() -> None:
+    assert [chosen_gateway(text) for text in ("", "sw1=arista_eos", "sw1=arista_eos,gw=vyos")] == [
+        "linux",
+        "linux",
+        "vyos",
+    ]
+    assert chosen("gw=vyos") == chosen("")
+
+
+@pytest.mark.parametrize(("text", "why"), [("gw=solaris", "there are: linux, vyos"), ("gate=vyos", "sw1, sw2, gw")])
+def test_a_gateway_that_there_is_not_cannot_be_chosen(text: str, why: str) -> None:
+    with pytest.raises(LabError, match=why):
+        chosen(text)
