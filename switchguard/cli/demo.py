@@ -117,7 +117,21 @@ def show_result(evening: Evening) -> None:
     rows = show.table("measured", "")
     for name, value in evening.facts().items():
         if name not in ("diff", "seconds"):
-            rows.add_row(name.replace("_", " "), str(value))
+            rows.add_row(name.replace("_", " "), _told(value))
     for name, value in evening.seconds.items():
         rows.add_row(f"{name.replace('_', ' ')}, seconds", str(value))
     show.console().print(rows)
+
+
+def _told(value: object) -> str:
+    """A few values in one row; what they mean in sentences was said above."""
+    match value:
+        case dict():
+            return ", ".join(f"{name.replace('_', ' ')} {_told(it)}" for name, it in value.items() if name != "because")
+        case list():
+            return " ".join(map(_told, value)) or "-"
+        case bool():
+            return "yes" if value else "no"
+        case None:
+            return "-"
+    return str(value)
