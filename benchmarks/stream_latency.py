@@ -55,7 +55,7 @@ def policy(site: Path, place: str, penalty: str, local: bool) -> None:
         hosts = site / "hosts.yaml"
         hosts.write_text(re.sub(r"(gw:\n  hostname: )\S+", r"\1local", hosts.read_text()))
         groups = site / "groups.yaml"  # the lab's agent does not listen on loopback
-        groups.write_text(re.sub(r"(role: gateway\n.*\n) +snmp:.*\n", r"\1", groups.read_text()))
+        groups.write_text(re.sub(r"(role: gateway\n) +snmp:.*\n", r"\1", groups.read_text()))
 
 
 def measure(lab: Lab, site: Path, place: str, penalty: str, client: str, local: bool) -> dict[str, float]:

@@ -206,5 +206,5 @@ def test_a_template_with_a_mistake_stops_every_command_with_its_line(prompt: Pro
     assert (status, "notices/begins.en.txt:3: 'nobody' means nothing here" in err) == (1, True)
 
 
-def _unheard(_event: str, **_facts: object) -> None:
+def _unheard(event: str, **facts: object) -> None:
     pass
