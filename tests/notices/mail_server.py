@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import socket
@@ -18,6 +19,8 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 PATIENCE_S = 10.0
+
+logging.getLogger("mail.log").setLevel(logging.CRITICAL)  # what it says belongs to no command's standard error
 
 
 @dataclass
