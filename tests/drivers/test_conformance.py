@@ -159,7 +159,7 @@ def test_carriage_returns_make_no_difference(name: str, recording: Recording) ->
 
 @every_recording
 @given(data=st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_whatever_arrives_is_a_value_or_an_error(name: str, recording: Recording, data: st.DataObject) -> None:
     """Characters lost, doubled or swapped anywhere: nothing but a DeviceError is ever raised."""
     whole = recording.session()
