@@ -3,32 +3,50 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
-LABTEST := $(BIN)/python -m pytest -m lab --reruns 2 --verbose --no-header
+LABRUN := $(BIN)/switchguard lab run
+LABTEST := $(BIN)/python -m pytest -m lab --reruns 2 -rR
 
-.PHONY: demo test test-lab test-commands test-makes check types bench clean
+# Each takes minutes; those that take longest come first.
+LABS := lab-commands lab-network lab-faults lab-junos lab-routeros lab-procurve lab-nxos lab-vyos
+FAULTS := tests/lab/test_e2e_faults.py tests/lab/test_e2e_service.py
+
+.PHONY: demo test $(LABS) check types bench clean
 
 demo: $(STAMP)
 	@./.ci/system-packages --optional
 	@$(BIN)/switchguard lab demo
 
-# Three labs at a time, the usual one twice and those of other makes: they mostly wait.
+# Four labs at a time: they mostly wait.
 test: $(STAMP)
 	@./.ci/system-packages --optional --tests
-	$(BIN)/python -m pytest tests -m "not lab" -n 2
-	@$(MAKE) --no-print-directory -j3 test-lab test-commands test-makes
+	$(BIN)/python -m pytest tests -m "not lab" -n 4
+	@echo "$(words $(LABS)) labs, each of which tells at its end; together about eight minutes ..."
+	@$(MAKE) --no-print-directory --output-sync=target -j4 $(LABS)
 
-test-lab: $(STAMP)
-	$(BIN)/switchguard lab run $(LABTEST) tests/lab --ignore-glob='*/test_e2e_*'
+lab-network: $(STAMP)
+	$(LABRUN) $(LABTEST) tests/lab --ignore-glob='*/test_e2e_*'
 
-test-commands: $(STAMP)
-	$(BIN)/switchguard lab run $(LABTEST) tests/lab/test_e2e_*.py
+lab-faults: $(STAMP)
+	$(LABRUN) $(LABTEST) $(FAULTS)
 
-test-makes: $(STAMP)
-	$(BIN)/switchguard lab run --switch sw1=juniper_junos --switch sw2=juniper_junos $(LABTEST) tests/lab/test_e2e_makes.py
-	$(BIN)/switchguard lab run --switch sw1=cisco_nxos --switch sw2=cisco_nxos $(LABTEST) tests/lab/test_e2e_makes.py
-	$(BIN)/switchguard lab run --switch sw1=mikrotik_routeros --switch sw2=mikrotik_routeros $(LABTEST) tests/lab/test_e2e_makes.py tests/lab/test_e2e_routeros.py
-	$(BIN)/switchguard lab run --switch sw1=hp_procurve --switch sw2=hp_procurve $(LABTEST) tests/lab/test_e2e_makes.py tests/lab/test_e2e_procurve.py
-	$(BIN)/switchguard lab run --switch gw=vyos $(LABTEST) tests/lab/test_e2e_vyos.py
+lab-commands: $(STAMP)
+	$(LABRUN) $(LABTEST) $(filter-out $(FAULTS), $(wildcard tests/lab/test_e2e_*.py))
+
+# The same with switches or a gateway of another make.
+lab-junos: $(STAMP)
+	$(LABRUN) --switch sw1=juniper_junos --switch sw2=juniper_junos $(LABTEST) tests/lab/test_e2e_makes.py
+
+lab-nxos: $(STAMP)
+	$(LABRUN) --switch sw1=cisco_nxos --switch sw2=cisco_nxos $(LABTEST) tests/lab/test_e2e_makes.py
+
+lab-routeros: $(STAMP)
+	$(LABRUN) --switch sw1=mikrotik_routeros --switch sw2=mikrotik_routeros $(LABTEST) tests/lab/test_e2e_makes.py tests/lab/test_e2e_routeros.py
+
+lab-procurve: $(STAMP)
+	$(LABRUN) --switch sw1=hp_procurve --switch sw2=hp_procurve $(LABTEST) tests/lab/test_e2e_makes.py tests/lab/test_e2e_procurve.py
+
+lab-vyos: $(STAMP)
+	$(LABRUN) --switch gw=vyos $(LABTEST) tests/lab/test_e2e_vyos.py
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

@@ -7,6 +7,7 @@ line that is no row and no noise: asking a session raises there, `read_capture` 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from switchguard.core.model import Network
+from switchguard.errors import UnexpectedOutput
 from switchguard.ports import NatTable
 
 from ._nat_tally import Entry, Tallies
@@ -69,6 +70,13 @@ def read_captured(
     for entry in entries(lines, strays.refuse):
         tallies.add(entry)
     return table_of(lines, strays, tallies, device)
+
+
+def require_whole_rows(device: str, table: NatTable) -> NatTable:
+    """What a capture may have too many of, a device may not: UnexpectedOutput quotes the first line that is no row."""
+    if table.unparsed:
+        raise UnexpectedOutput(device, table.samples[0][1])
+    return table
 
 
 def table_of(lines: Lines, strays: Strays, tallies: Tallies, device: str, ahead_s: float = 0.0) -> NatTable:

@@ -17,6 +17,14 @@ def lines_of(session: Session, answer: str) -> list[str]:
     return answer.splitlines()
 
 
+def before_end(session: Session, answer: str) -> list[str]:
+    """Lines of a command that prints `end` behind a whole answer, without that one."""
+    *lines, end = lines_of(session, answer) or [""]
+    if end != "end":
+        raise UnexpectedOutput(session.device.name, end, "an answer that was cut off at")
+    return lines
+
+
 def rows_of(session: Session, answer: str) -> list[dict[str, Any]]:
     """A JSON list of objects. iproute2 prints nothing at all for some empty lists."""
     rows = json_of(session, answer) if answer.strip() else []

@@ -42,6 +42,7 @@ from switchguard.ports import Capture, NatTable, Session
 
 from . import _asa_tables
 from ._asa_tables import Rank
+from ._captured import require_whole_rows
 from ._rows import rows
 from ._snmp import bad_value, numbers_of, require_length
 from ._snmp_tables import SnmpTables
@@ -236,9 +237,7 @@ def _levels(device: str, text: str) -> Iterator[tuple[str, int]]:
 def _whole(device: str, text: str, rank: Rank) -> tuple[NatUsage, ...]:
     """UnexpectedOutput for a table with a line that is none of its own, without a heading, or cut short."""
     whole = text if text.endswith("\n") else f"{text}\n"
-    table = _asa_tables.read([whole.encode()], device, rank)
-    if table.unparsed:
-        raise UnexpectedOutput(device, table.samples[0][1])
+    table = require_whole_rows(device, _asa_tables.read([whole.encode()], device, rank))
     if not table.complete or not any(map(_asa_tables.IN_USE.fullmatch, text.splitlines())):
         raise UnexpectedOutput(device, text.strip()[-80:], f"{table.entries} rows of more connections, up to")
     return tuple(sorted(table.usages, key=lambda usage: usage.address.packed))

@@ -38,6 +38,7 @@ from switchguard.errors import CommandRefused, NotConfigured, UnexpectedOutput
 from switchguard.ports import Capture, NatTable, Oid, Session
 
 from . import _fortios_sessions
+from ._captured import require_whole_rows
 from ._fortios_edits import DIALECT, Config
 from ._nat_tally import Entry as Translation
 from ._nat_tally import summarize
@@ -134,8 +135,7 @@ def _detailed(session: Session) -> NatTable:
 
 
 def _strict(session: Session, found: NatTable) -> tuple[NatUsage, ...]:
-    if found.unparsed:
-        raise UnexpectedOutput(_name(session), found.samples[0][1])
+    require_whole_rows(_name(session), found)
     if not found.entries:
         raise UnexpectedOutput(_name(session), "", "a list without a session")
     return found.usages

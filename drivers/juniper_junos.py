@@ -40,6 +40,7 @@ from switchguard.errors import DeviceError, UnexpectedOutput
 from switchguard.ports import Capture, NatTable, Session
 
 from . import _junos_config, _junos_filters, _junos_sessions, _junos_tables
+from ._captured import require_whole_rows
 from ._junos_config import Config, Edit
 from ._snmp import numbers_of, require_length
 from ._snmp_tables import SnmpTables, fdb
@@ -88,9 +89,8 @@ class JuniperJunos(SnmpTables):
 
     def nat(self, session: Session) -> tuple[NatUsage, ...]:
         text = session.ask(SESSIONS)
-        table = _junos_sessions.read_text([text.encode()], session.device.name)
-        if table.unparsed:
-            raise UnexpectedOutput(session.device.name, table.samples[0][1])
+        device = session.device.name
+        table = require_whole_rows(device, _junos_sessions.read_text([text.encode()], device))
         if not table.complete:
             raise UnexpectedOutput(session.device.name, text.strip()[-80:], "a session table without its right total")
         return table.usages

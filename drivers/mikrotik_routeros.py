@@ -44,6 +44,7 @@ from switchguard.errors import UnexpectedOutput
 from switchguard.ports import Capture, NatTable, Session
 
 from . import _routeros_connections
+from ._captured import require_whole_rows
 from ._routeros_print import Row, asked, fields, listed, listed_if_known, put_together
 from ._routeros_rules import DIALECT, Config
 from ._snmp_tables import SnmpTables
@@ -93,10 +94,8 @@ class MikrotikRouteros(Typed, SnmpTables):
 
     def nat(self, session: Session) -> tuple[NatUsage, ...]:
         text = "".join(f"{line}\n" for line in asked(session, CONNECTIONS))
-        table = _routeros_connections.read([text.encode()], session.device.name)
-        if table.unparsed:
-            raise UnexpectedOutput(session.device.name, table.samples[0][1])
-        return table.usages
+        device = session.device.name
+        return require_whole_rows(device, _routeros_connections.read([text.encode()], device)).usages
 
     def read_capture(self, chunks: Iterable[bytes], table: str, inside: Sequence[Network]) -> NatTable:
         return _routeros_connections.read(chunks, self.platform, inside)

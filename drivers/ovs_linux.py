@@ -31,8 +31,9 @@ from switchguard.errors import CommandRefused, DeviceError, UnexpectedOutput
 from switchguard.ports import Capture, NatTable, Session
 
 from . import _ovs_conntrack
+from ._captured import require_whole_rows
 from ._kernel_tables import KernelTables
-from ._lines import lines_of
+from ._lines import before_end, lines_of
 
 COOKIE = "0x53470001"
 DROP, METER = 60_000, 59_000
@@ -95,22 +96,14 @@ class OvsLinux(KernelTables):
     # --- reading -----------------------------------------------------------------------------------------------------
 
     def cli_fdb(self, session: Session) -> tuple[FdbEntry, ...]:
-        device = session.device.name
-        sections = _sections(device, session.ask(FDB))
-        return tuple(row for _bridge, lines in sections for row in _stations(device, lines))
+        return tuple(row for _bridge, lines in _sections(session, FDB) for row in _stations(session.device.name, lines))
 
     def nat(self, session: Session) -> tuple[NatUsage, ...]:
         return self.nat_table(session).usages
 
     def nat_table(self, session: Session) -> NatTable:
-        *answer, end = lines_of(session, session.ask(CONNTRACK)) or [""]
-        if end != "end":
-            raise UnexpectedOutput(session.device.name, end, "a table of sessions that was cut off at")
-        chunks = (f"{line}\n".encode() for line in answer)
-        table = _ovs_conntrack.read(chunks, session.device.name)
-        if table.unparsed:
-            raise UnexpectedOutput(session.device.name, table.samples[0][1])
-        return table
+        chunks = (f"{line}\n".encode() for line in before_end(session, session.ask(CONNTRACK)))
+        return require_whole_rows(session.device.name, _ovs_conntrack.read(chunks, session.device.name))
 
     def read_capture(self, chunks: Iterable[bytes], table: str, inside: Sequence[Network]) -> NatTable:
         return _ovs_conntrack.read(chunks, self.platform, inside)
@@ -143,20 +136,17 @@ class OvsLinux(KernelTables):
 # --- forwarding tables and sizes -------------------------------------------------------------------------------------
 
 
-def _sections(device: str, text: str) -> Iterator[tuple[str, list[str]]]:
-    """Bridge by bridge. UnexpectedOutput when the last line is not ours."""
-    *lines, end = text.splitlines() or [""]
-    if end != "end":
-        raise UnexpectedOutput(device, end, "an answer that was cut off at")
+def _sections(session: Session, command: str) -> list[tuple[str, list[str]]]:
+    """Bridge by bridge."""
     sections: list[tuple[str, list[str]]] = []
-    for line in lines:
+    for line in before_end(session, session.ask(command)):
         if found := _BRIDGE.fullmatch(line):
             sections.append((found[1], []))
         elif not sections:
-            raise UnexpectedOutput(device, line)
+            raise UnexpectedOutput(session.device.name, line)
         else:
             sections[-1][1].append(line)
-    yield from sections
+    return sections
 
 
 def _stations(device: str, lines: Iterable[str]) -> Iterator[FdbEntry]:
@@ -199,8 +189,7 @@ def _limit(session: Session) -> int | None:
 
 
 def _bridges(session: Session) -> Bridges:
-    device = session.device.name
-    return {name: _bridge(device, lines) for name, lines in _sections(device, session.ask(FLOWS))}
+    return {name: _bridge(session.device.name, lines) for name, lines in _sections(session, FLOWS)}
 
 
 def _bridge(device: str, lines: Iterable[str]) -> Bridge:

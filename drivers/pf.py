@@ -22,17 +22,19 @@ Sources: pfctl(8), pf.conf(5) of FreeBSD; sbin/pfctl/pf_print_state.c.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, ip_network
 from typing import ClassVar
 
 from switchguard.core.changes import Change, Diff, Enforced, Facts, Slot
 from switchguard.core.model import Address, Mac, NatSize, NatUsage, Neighbor, Network
-from switchguard.core.penalties import Block
+from switchguard.core.penalties import Block, Penalty
 from switchguard.errors import DeviceError, UnexpectedOutput
 from switchguard.ports import Capture, NatTable, Session
 
 from . import _pf_states
-from ._lines import lines_of
+from ._captured import require_whole_rows
+from ._lines import before_end, lines_of
 from ._snmp_tables import SnmpTables
 
 STATES = "pfctl -ss -vv && echo end"
@@ -77,11 +79,8 @@ class Pf(SnmpTables):
         return self.nat_table(session).usages
 
     def nat_table(self, session: Session) -> NatTable:
-        chunks = (f"{line}\n".encode() for line in _whole(session, STATES))
-        table = _pf_states.read(chunks, session.device.name)
-        if table.unparsed:
-            raise UnexpectedOutput(session.device.name, table.samples[0][1])
-        return table
+        chunks = (f"{line}\n".encode() for line in before_end(session, session.ask(STATES)))
+        return require_whole_rows(session.device.name, _pf_states.read(chunks, session.device.name))
 
     def read_capture(self, chunks: Iterable[bytes], table: str, inside: Sequence[Network]) -> NatTable:
         return _pf_states.read(chunks, self.platform, inside)
@@ -101,9 +100,7 @@ class Pf(SnmpTables):
 
     def enforced(self, session: Session) -> Enforced:
         """Nothing where the ruleset does not lead through our anchor, or the anchor lacks its rules."""
-        return (
-            {_slot(session.device.name, it): Block(by="address") for it in _entries(session)} if _rules(session) else {}
-        )
+        return _anchor(session).stands
 
     def render(self, changes: Sequence[Change]) -> tuple[str, ...]:
         return tuple(_command(change) for change in changes)
@@ -113,9 +110,10 @@ class Pf(SnmpTables):
 
     def push(self, session: Session, changes: Sequence[Change]) -> Diff:
         """DeviceError when the ruleset does not lead through our anchor."""
-        due = _due(self.enforced(session), changes)
-        if any(change.after is not None for change in due) and not _rules(session):
-            _require_anchor(session)
+        anchor = _anchor(session)
+        due = _due(anchor.stands, changes)
+        if any(change.after is not None for change in due) and not anchor.in_force:
+            _require(session, anchor)
             session.feed(LOAD, RULES)
         for change in due:
             session.ask(_command(change))
@@ -127,13 +125,6 @@ class Pf(SnmpTables):
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------
-
-
-def _whole(session: Session, command: str) -> list[str]:
-    *lines, end = lines_of(session, session.ask(command)) or [""]
-    if end != "end":
-        raise UnexpectedOutput(session.device.name, end, "an answer that was cut off at")
-    return lines
 
 
 def _neighbors(session: Session) -> Iterator[Neighbor]:
@@ -153,13 +144,32 @@ def _neighbors(session: Session) -> Iterator[Neighbor]:
 # --- the anchor ------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class _Anchor:
+    """What a device says of it, asked once."""
+
+    led_to: bool
+    """Whether the ruleset leads there."""
+    ruled: bool
+    """Whether both rules of ours stand in it."""
+    stands: Mapping[Slot, Penalty] = field(default_factory=dict)
+
+    @property
+    def in_force(self) -> bool:
+        return self.led_to and self.ruled
+
+
+def _anchor(session: Session) -> _Anchor:
+    anchor = _Anchor(_leads_there(session), _rules(session))
+    return replace(anchor, stands=dict(_entries(session))) if anchor.in_force else anchor
+
+
 def _rules(session: Session) -> bool:
-    """Whether both rules of ours stand in the anchor, and the ruleset leads there."""
     lines = lines_of(session, session.ask(OUR_RULES))
     strange = [line for line in lines if not _RULE.fullmatch(line.strip())]
     if strange:
         raise UnexpectedOutput(session.device.name, strange[0], f"a rule in the anchor {ANCHOR!r} that is not ours")
-    return len(lines) == 2 and _leads_there(session)
+    return len(lines) == 2
 
 
 def _leads_there(session: Session) -> bool:
@@ -170,16 +180,16 @@ def _leads_there(session: Session) -> bool:
             raise UnexpectedOutput(session.device.name, "; ".join(lines), "no count of anchors")
 
 
-def _require_anchor(session: Session) -> None:
-    if not _leads_there(session):
+def _require(session: Session, anchor: _Anchor) -> None:
+    if not anchor.led_to:
         why = f'its ruleset has no line `anchor "{ANCHOR}"`, so that nothing of ours would be in force; add one to it'
         raise DeviceError(session.device.name, why)
 
 
-def _entries(session: Session) -> Iterator[Network]:
-    for line in _whole(session, ENTRIES):
+def _entries(session: Session) -> Iterator[tuple[Slot, Penalty]]:
+    for line in before_end(session, session.ask(ENTRIES)):
         try:
-            yield ip_network(line.strip())
+            yield _slot(session.device.name, ip_network(line.strip())), Block(by="address")
         except ValueError:
             raise UnexpectedOutput(session.device.name, line, "no entry of a table") from None
 

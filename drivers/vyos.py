@@ -25,18 +25,19 @@ Sources: VyOS documentation (configuration/firewall, groups, trafficpolicy, cli)
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from switchguard.core.changes import Change, Diff, Enforced, Facts
+from switchguard.core.changes import Facts
 from switchguard.core.model import Address, Link, NatSize, NatUsage, Network
 from switchguard.core.penalties import Block, RateLimit
 from switchguard.errors import UnexpectedOutput
 from switchguard.ports import Capture, NatTable, Session
 
-from . import _iproute, _typed, _vyos_tables
+from . import _iproute, _vyos_tables
 from ._conntrack import read_conntrack
 from ._kernel_tables import LLDP, KernelTables
 from ._lines import json_of, rows_of
+from ._typed import Dialect, Typed
 from ._vyos_config import DIALECT
 
 DUMPS = ("sudo conntrack -L -o extended -f ipv4", "sudo conntrack -L -o extended -f ipv6")
@@ -46,7 +47,7 @@ NAT_SIZE = f"cat {SYSCTL}/nf_conntrack_count {SYSCTL}/nf_conntrack_max && echo e
 _SHOWN = re.compile(r"conntrack(?: v\S+ \(conntrack-tools\))?: (\d+) flow entries have been (?:shown|deleted)\.")
 
 
-class Vyos(KernelTables):
+class Vyos(Typed, KernelTables):
     platform = "vyos"
     facts = Facts(
         penalties={Block.kind: ("mac_adjacent", "address", "network"), RateLimit.kind: ("address",)},
@@ -92,18 +93,10 @@ class Vyos(KernelTables):
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
-    def enforced(self, session: Session) -> Enforced:
-        return _typed.standing(DIALECT, session)
-
-    def render(self, changes: Sequence[Change]) -> tuple[str, ...]:
-        """For 1.4 and later."""
-        return _typed.render(DIALECT, changes)
-
-    def preview(self, session: Session, changes: Sequence[Change]) -> Diff:
-        return _typed.preview(DIALECT, session, changes)
-
-    def push(self, session: Session, changes: Sequence[Change]) -> Diff:
-        return _typed.push(DIALECT, session, changes)
+    @property
+    def dialect(self) -> Dialect[Any]:
+        """Rendered without a router to ask, it is that of 1.4 and later."""
+        return DIALECT
 
     def clear_sessions(self, session: Session, addresses: Sequence[Address | Network]) -> int:
         """Sessions that these addresses and subnets began. Each costs a walk of the whole table."""

@@ -8,7 +8,6 @@ concerns nobody of those whom the pass is about, releases among it, is left to t
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from switchguard.core.attribute import attribute
 from switchguard.core.calm import pause_reason
 from switchguard.core.decide import decide
 from switchguard.core.model import Attribution, Client, Role, Snapshot, Table
@@ -27,6 +26,7 @@ from switchguard.cycle import (
     longest_memory,
     plan_by_need,
     record,
+    who_is_where,
     who_is_whom,
     with_all_their_macs,
 )
@@ -62,7 +62,7 @@ def pass_on_hint(policy: Policy, doors: Doors, devices: Collection[str], before:
         return None
     holders = {held.slot.device for held in doors.ledger.held()}
     snapshot = _again(doors, {*devices, *holders}, PLACES, before)
-    seen = _settle(policy, doors, snapshot, attribute(snapshot), ())
+    seen = _settle(policy, doors, snapshot, who_is_where(snapshot), ())
     return _do(policy, doors, seen)
 
 
@@ -71,7 +71,7 @@ def pass_on_hint(policy: Policy, doors: Doors, devices: Collection[str], before:
 
 def _near(crossings: Sequence[Crossing], before: Snapshot) -> frozenset[str]:
     """The switches of those who crossed; nothing if one of them is not known to be anywhere."""
-    people = _those(crossings, attribute(before))
+    people = _those(crossings, who_is_where(before))
     places = [who.location.device for who in people if who.location is not None]
     known = {address for who in people for address in who.addresses}
     if len(places) < len(people) or any(crossing.address not in known for crossing in crossings):
@@ -121,7 +121,7 @@ def _sight(
     """Everything but its consequences."""
     places_only = tuple(reading for reading in snapshot.readings if reading.table != "nat")
     calm = pause_reason(before, replace(snapshot, readings=places_only), longest_gap_s)
-    attribution = attribute(with_windows(snapshot, crossings))
+    attribution = who_is_where(with_windows(snapshot, crossings))
     findings: tuple[Finding, ...] = ()
     if not calm:
         findings = sighted(evidence_of(policy, doors, snapshot, attribution), policy.rules, crossings)

@@ -109,14 +109,18 @@ def look(
 ) -> Pass:
     """The pass without its consequences: nothing is written, neither to a device nor to the ledger."""
     snapshot = refresh(before, doors.gather(tables))
-    with undisturbed():
-        attribution = attribute(snapshot)
+    attribution = who_is_where(snapshot)
     calm = pause_reason(before, snapshot, longest_gap_s) if before is not None else None
     if calm:
         return _settle(policy, doors, snapshot, attribution, (), calm)
     evidence = evidence_of(policy, doors, snapshot, attribution)
     seen = _settle(policy, doors, snapshot, attribution, judge_all(evidence, policy.rules), None)
     return replace(seen, blind=blind_spots(evidence, policy.rules))
+
+
+def who_is_where(snapshot: Snapshot) -> Attribution:
+    with undisturbed():
+        return attribute(snapshot)
 
 
 @contextmanager
@@ -147,9 +151,7 @@ def evidence_of(policy: Policy, doors: Doors, snapshot: Snapshot, attribution: A
 
 def reconsider(policy: Policy, doors: Doors, seen: Pass, snapshot: Snapshot) -> Pass:
     """The same findings, placed on a newer view of the network."""
-    with undisturbed():
-        attribution = attribute(snapshot)
-    return replace(_settle(policy, doors, snapshot, attribution, seen.findings, seen.calm), blind=seen.blind)
+    return replace(_settle(policy, doors, snapshot, who_is_where(snapshot), seen.findings, seen.calm), blind=seen.blind)
 
 
 def _settle(

@@ -1,8 +1,10 @@
 """What was decided and why: penalties, explain, exempt, drivers."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,18 +16,20 @@ from switchguard.cli.identity import family, show_family
 from switchguard.cli.options import From, Json, Yes
 from switchguard.cli.read import look_around
 from switchguard.cli.targets import find, parse_target, why_unknown
-from switchguard.cli.usage import clients_meant, hour_object, hours_of, parse_since, show_hours
+from switchguard.cli.usage import Hour, clients_meant, hour_object, hours_of, parse_since, show_hours
 from switchguard.cli.wiring import Wiring, clock
 from switchguard.core.attribute import attribute
 from switchguard.core.calendar import Calendar
 from switchguard.core.copies import contested_of
 from switchguard.core.explain import finding_sentence, location_sentence, penalty_phrase, verdict_sentence
-from switchguard.core.model import ClientId, Gap, Mac
-from switchguard.core.penalties import Exemption, Release, Verdict
+from switchguard.core.model import Client, ClientId, Contested, Gap, Mac
+from switchguard.core.penalties import Exemption, Finding, Release, Verdict
 from switchguard.core.rules import blind_spots, judge_all
-from switchguard.core.rules.naughty_factor import factor
+from switchguard.core.rules.naughty_factor import Factor, factor
 from switchguard.core.safeguards import exempt_by, subject
+from switchguard.core.traces import Link
 from switchguard.cycle import PLACES, USAGE, evidence_of
+from switchguard.edge.ledger import Event, PenaltyRecord
 from switchguard.edge.snapshots import load_snapshot
 from switchguard.edge.units import parse_duration
 from switchguard.errors import BadTarget, LedgerError
@@ -97,65 +101,102 @@ def explain(
     Example: switchguard explain 10.10.0.107
     """
     wiring = Wiring.of(ctx.obj)
-    wanted = parse_target(target)
-    policy = wiring.site.policy
+    story = _story_of(wiring, target, file, since)
+    if as_json:
+        typer.echo(objects.dump(_story_object(target, story)))
+    else:
+        _show_story(story, Calendar(wiring.site.policy.zone))
+
+
+@dataclass(frozen=True, slots=True)
+class _Story:
+    """Everything that is known of somebody. `nowhere` says why there is no place."""
+
+    client: Client | None
+    nowhere: str
+    rating: Factor | None
+    findings: Sequence[Finding]
+    blind: Sequence[tuple[str, str]]
+    contested: Sequence[Contested]
+    macs: Collection[Mac]
+    """Of what is probably one device."""
+    links: Sequence[Link]
+    penalties: Sequence[PenaltyRecord]
+    events: Sequence[Event]
+    hours: Sequence[Hour]
+
+
+def _story_of(wiring: Wiring, target: str, file: Path | None, since: str) -> _Story:
+    """From the devices or a file, and from the ledger. BadTarget if neither knows anything."""
+    wanted, policy, now = parse_target(target), wiring.site.policy, clock()
     snapshot = load_snapshot(file) if file else look_around(wiring, USAGE | PLACES)
     attribution = attribute(snapshot)
     client = find(attribution, wanted)
-    rating = factor(client.usage) if client and client.usage else None
     evidence = evidence_of(policy, wiring.doors(), snapshot, attribution)
-    blind = blind_spots(evidence, policy.rules)
-    findings = [
-        finding
-        for finding in judge_all(evidence, policy.rules)
-        if client is not None and (finding.client == client.identity or not set(finding.macs).isdisjoint(client.macs))
-    ]
-    macs, links = family(wiring, {*(client.macs if client else ()), *((wanted,) if isinstance(wanted, Mac) else ())})
+    theirs = client.macs if client else ()
+    macs, links = family(wiring, {*theirs, *((wanted,) if isinstance(wanted, Mac) else ())})
     names = {str(wanted), *(map(str, (*client.macs, *client.addresses, client.identity)) if client else ())}
     names |= {name for mac in macs for name in (str(mac), f"mac:{mac}")}
-    known = [
-        record for record in wiring.ledger.penalties(include_released=True) if names & set(subjects(record.verdict))
-    ]
-    events = wiring.ledger.history(*sorted(names))
-    calendar, now = Calendar(policy.zone), clock()
     meant = {*clients_meant(wiring.archive, wanted), *((client.identity,) if client else ())}
     meant |= {ClientId(f"mac:{mac}") for mac in macs}
     sources = {str(it) for it in (*(client.addresses if client else ()), wanted)}
-    hours = hours_of(wiring.archive, sorted(meant), sorted(sources), parse_since(since, now), now, calendar)
-    if client is None and not known and not events and not hours:
-        raise BadTarget(f"nothing is known of {target}: {why_unknown(attribution, wanted)}")
-    if as_json:
-        story = {
-            "target": target,
-            "client": objects.client_object(client, rating) if client else None,
-            "factor": objects.factor_object(rating) if rating else None,
-            "findings": [objects.finding_object(finding) for finding in findings],
-            "penalties": [objects.penalty_record_object(record) for record in known],
-            "history": [objects.event_object(event) for event in events],
-            "links": [objects.link_object(link) for link in links],
-            "hours": [hour_object(hour) for hour in hours],
-            "blind_spots": objects.blind_spot_objects(blind),
-            "contested": objects.contested_objects(attribution, client) if client else [],
-        }
-        typer.echo(objects.dump(story))
-        return
-    show.show_location(client, client.why_no_location if client else why_unknown(attribution, wanted))
-    show.show_contested(contested_of(attribution, client) if client else ())
-    show_family(macs, links)
-    if rating:
-        show.say(f"factor {rating.value:.2f}: {rating.because}")
-        for part, value in rating.parts.items():
+    begins, calendar = parse_since(since, now), Calendar(policy.zone)
+    records = wiring.ledger.penalties(include_released=True)
+    story = _Story(
+        client,
+        client.why_no_location if client else why_unknown(attribution, wanted),
+        factor(client.usage) if client and client.usage else None,
+        [
+            finding
+            for finding in judge_all(evidence, policy.rules)
+            if client is not None and (finding.client == client.identity or not {*finding.macs}.isdisjoint(theirs))
+        ],
+        blind_spots(evidence, policy.rules),
+        contested_of(attribution, client) if client else (),
+        macs,
+        links,
+        [record for record in records if names & set(subjects(record.verdict))],
+        wiring.ledger.history(*sorted(names)),
+        hours_of(wiring.archive, sorted(meant), sorted(sources), begins, now, calendar),
+    )
+    if client is None and not story.penalties and not story.events and not story.hours:
+        raise BadTarget(f"nothing is known of {target}: {story.nowhere}")
+    return story
+
+
+def _story_object(target: str, story: _Story) -> objects.Json:
+    return {
+        "target": target,
+        "client": objects.client_object(story.client, story.rating) if story.client else None,
+        "factor": objects.factor_object(story.rating) if story.rating else None,
+        "findings": [objects.finding_object(finding) for finding in story.findings],
+        "penalties": [objects.penalty_record_object(record) for record in story.penalties],
+        "history": [objects.event_object(event) for event in story.events],
+        "links": [objects.link_object(link) for link in story.links],
+        "hours": [hour_object(hour) for hour in story.hours],
+        "blind_spots": objects.blind_spot_objects(story.blind),
+        "contested": [objects.contested_object(it) for it in story.contested],
+    }
+
+
+def _show_story(story: _Story, calendar: Calendar) -> None:
+    show.show_location(story.client, story.nowhere)
+    show.show_contested(story.contested)
+    show_family(story.macs, story.links)
+    if story.rating:
+        show.say(f"factor {story.rating.value:.2f}: {story.rating.because}")
+        for part, value in story.rating.parts.items():
             show.say(f"  {part}: {value:.2f}")
-    for finding in findings:
+    for finding in story.findings:
         show.say(finding_sentence(finding))
-    show.show_blind_spots(blind)
-    for record in known:
+    show.show_blind_spots(story.blind)
+    for record in story.penalties:
         show.say(f"{record.state}: {verdict_sentence(record.verdict, clock())}")
         if record.verdict.location:
             show.say(f"  seen at {location_sentence(record.verdict.location)}")
-    for event in events:
+    for event in story.events:
         show.say(f"{local(event.at)}  {event.what} by {event.who}: {event.why}")
-    show_hours(hours, calendar)
+    show_hours(story.hours, calendar)
 
 
 def subjects(verdict: Verdict) -> tuple[str, ...]:

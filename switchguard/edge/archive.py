@@ -92,10 +92,8 @@ class Archive:
         with self._store.reading() as connection:
             cover = _cover(connection, second_of(since), second_of(until))
             people = {row.id: row for row in connection.execute(text(sql.PEOPLE))}
-            merged: dict[int, list[Row[Any]]] = {}
-            for row in _sums(connection, cover, known_only=False):
-                merged.setdefault(row.client, []).append(row)
-        return tuple(sorted((_used(people[client], rows) for client, rows in merged.items()), key=lambda it: it.client))
+            rows = connection.execute(_many_of(sql.SUMS_OF_CLIENTS, "spans"), {"spans": cover}).all()
+        return tuple(sorted((_used(people[row.client], row) for row in rows), key=lambda it: it.client))
 
     def most(
         self,
@@ -119,7 +117,7 @@ class Archive:
                     if client in chosen and (into or out)
                 ]
                 ranked = sorted(found) if limit is None else nsmallest(limit, found)
-                yield tuple(_used(people[row.client], [row]) for _, _, row in ranked)
+                yield tuple(_used(people[row.client], row) for _, _, row in ranked)
 
     def spans_of(
         self, client: ClientId, since: datetime, until: datetime
@@ -132,7 +130,7 @@ class Archive:
                 return ()
             rows = connection.execute(text(sql.OF_CLIENT), {**window, "id": person.id}).all()
         finest = _finest(rows)
-        return tuple((moment_of(row.begins), moment_of(row.ends), _used(person, [row])) for row in finest)
+        return tuple((moment_of(row.begins), moment_of(row.ends), _used(person, row)) for row in finest)
 
     def clients_named(self, *names: str) -> tuple[ClientId, ...]:
         """Identities that are one of these names, or had one of them as an address or owner last."""
@@ -214,8 +212,8 @@ def _finest(rows: Sequence[Row[Any]]) -> list[Row[Any]]:
     return [row for row in rows if row.id not in wholes]
 
 
-def _sums(connection: Connection, spans: Sequence[int], known_only: bool = True) -> Sequence[Row[Any]]:
-    return connection.execute(_many_of(sql.SUMS_KNOWN if known_only else sql.SUMS, "spans"), {"spans": spans}).all()
+def _sums(connection: Connection, spans: Sequence[int]) -> Sequence[Row[Any]]:
+    return connection.execute(_many_of(sql.SUMS_KNOWN, "spans"), {"spans": spans}).all()
 
 
 def _append(spans: list[Traffic], span: Traffic) -> None:
@@ -242,21 +240,17 @@ def _addresses(spelled: str) -> tuple[Address, ...]:
     return tuple(map(ip_address, spelled.split()))
 
 
-def _used(person: Row[Any], rows: Sequence[Row[Any]]) -> Used:
-    def most(name: str) -> int | None:
-        return max((value for row in rows if (value := getattr(row, name)) is not None), default=None)
-
-    factor = most("factor")
+def _used(person: Row[Any], row: Row[Any]) -> Used:
     return Used(
         client=ClientId(person.client),
         addresses=_addresses(person.addresses),
         owner=person.owner or None,
-        octets_in=sum(row.octets_in or 0 for row in rows),
-        octets_out=sum(row.octets_out or 0 for row in rows),
-        estimated=any(row.estimate for row in rows),
-        sessions=most("sessions"),
-        remotes=most("remotes"),
-        factor=None if factor is None else factor / 1000,
+        octets_in=row.octets_in or 0,
+        octets_out=row.octets_out or 0,
+        estimated=bool(row.estimate),
+        sessions=row.sessions,
+        remotes=row.remotes,
+        factor=None if row.factor is None else row.factor / 1000,
     )
 
 

@@ -90,10 +90,6 @@ SUMS_KNOWN = (
     "SELECT client, estimate, sum(octets_in) AS octets_in, sum(octets_out) AS octets_out FROM usage"
     " WHERE span IN :spans AND octets_in IS NOT NULL GROUP BY client, estimate ORDER BY client, estimate"
 )
-SUMS = (
-    "SELECT client, estimate, sum(octets_in) AS octets_in, sum(octets_out) AS octets_out, max(sessions) AS sessions,"
-    " max(remotes) AS remotes, max(factor) AS factor FROM usage WHERE span IN :spans GROUP BY client, estimate"
-)
 SUMS_OF_CLIENTS = (
     "SELECT client, sum(octets_in) AS octets_in, sum(octets_out) AS octets_out, max(estimate) AS estimate,"
     " max(sessions) AS sessions, max(remotes) AS remotes, max(factor) AS factor"
