@@ -1,8 +1,10 @@
-"""SNMP v2c and v3: GET, and tables by GETBULK, from ordinary threads. All asyncio of the product lives here and below.
+"""SNMP v1, v2c and v3: GET, and tables by GETBULK, from ordinary threads. All asyncio of the product lives here and
+below.
 
-One background event loop serves every session. v2c goes over gufo-snmp (snmp_gufo.py), v3 over pysnmp (snmp_pysnmp.py);
-both are lines (snmp_line.py), and whatever makes a walk trustworthy is here, for both alike: retries with back-off,
-answers that are too big or get lost because they are, tables that go backwards or do not end, and what an error means.
+One background event loop serves every session. gufo-snmp asks (snmp_gufo.py); pysnmp (snmp_pysnmp.py) does where there
+is a context of SNMPv3, or gufo-snmp does not tell enough. Both are lines (snmp_line.py), and whatever makes a walk
+trustworthy is here, for both alike: retries with back-off, answers that are too big or get lost because they are,
+tables that go backwards or do not end, and what an error means.
 
 Sources: GETBULK and its exceptions RFC 3416 4.2.3, USM reports RFC 3414 3.2, noSuchName from SNMPv1 proxies RFC 2576 4.
 Oddities: agents stay silent on a wrong community and, net-snmp 5.9 among others, on a wrong privacy key; AES-192 and
@@ -20,7 +22,7 @@ from itertools import pairwise
 from operator import lt
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from switchguard.edge.snmp_gufo import GufoLine
+from switchguard.edge.snmp_gufo import UserLine, community_line
 from switchguard.edge.snmp_line import (
     Address,
     Denied,
@@ -243,16 +245,18 @@ class SnmpClient:
             line.close()
 
     def _line(self, address: Address, context: str) -> Line:
-        if self._access.version == "3":
-            return _pysnmp_line(self._engine_key, address, context)
         key = self._engine_key
+        if self._access.version == "3":
+            slow = _Late(lambda: _pysnmp_line(key, address, context))
+            unsure = lengthens_keys(self._access) and not self._heard
+            return slow if self._only_pysnmp or context or unsure else UserLine(address, key, slow)
         if context:
             key = replace(key, access=_of_vlan(key.access, context))
         slow = _Late(lambda: _pysnmp_line(key, address))
         community = key.access.community
         assert community is not None  # noqa: S101 - `lacking` has seen to it
         bulk = key.access.version == "2c"
-        return slow if self._only_pysnmp else GufoLine(address, community.reveal(), slow, bulk)
+        return slow if self._only_pysnmp else community_line(address, community.reveal(), slow, bulk)
 
     async def _ask(self, line: Line, question: Callable[[Line, int, float], Awaitable[_T]]) -> _T:
         if self._lost is not None:
@@ -281,10 +285,11 @@ class SnmpClient:
             except Silence:
                 wait *= _BACK_OFF
         if self._access.version == "3" and not self._heard:
-            from switchguard.edge.snmp_pysnmp import PysnmpLine
-
-            if isinstance(line, PysnmpLine) and await self._answers_in_the_clear(line):
-                return await self._introduce(line, question)
+            slow = _without_gufo(line)
+            if await self._answers_in_the_clear(slow):
+                answer = await self._introduce(slow, question)
+                self._only_pysnmp = True
+                return answer
         raise Silence
 
     async def _answers_in_the_clear(self, line: "PysnmpLine") -> bool:
@@ -351,22 +356,32 @@ class SnmpClient:
 class _Late:
     """A line that is made when it is first needed: an engine of pysnmp costs 50 ms."""
 
-    make: Callable[[], Line]
-    _line: Line | None = None
+    make: Callable[[], "PysnmpLine"]
+    _line: "PysnmpLine | None" = None
 
     async def get(self, oids: Sequence[Oid], wait_s: float) -> Reply:
-        return await self._made().get(oids, wait_s)
+        return await self.made().get(oids, wait_s)
 
     async def page(self, column: Oid, after: Index, repetitions: int, wait_s: float) -> Page:
-        return await self._made().page(column, after, repetitions, wait_s)
+        return await self.made().page(column, after, repetitions, wait_s)
 
     def close(self) -> None:
         if self._line is not None:
             self._line.close()
 
-    def _made(self) -> Line:
+    def made(self) -> "PysnmpLine":
         self._line = self._line or self.make()
         return self._line
+
+
+def _without_gufo(line: Line) -> "PysnmpLine":
+    """Of SNMPv3, from now on."""
+    slow = line
+    if isinstance(line, UserLine):
+        line.leave_to_second()
+        slow = line.second
+    assert isinstance(slow, _Late)  # noqa: S101 - what `_line` gives
+    return slow.made()
 
 
 def _pysnmp_line(key: EngineKey, address: Address, context: str = "") -> "PysnmpLine":
