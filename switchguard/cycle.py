@@ -82,15 +82,13 @@ class Pass:
 def one_pass(
     policy: Policy,
     doors: Doors,
-    tables: Collection[Table],
+    gathered: Snapshot,
     before: Snapshot | None = None,
     longest_gap_s: float = LONGEST_GAP_S,
 ) -> Pass:
-    """Gather, judge, decide, plan, record the intent, apply. New penalties are decided on places read just now.
-
-    After a silence of more than `longest_gap_s` nobody is judged.
-    """
-    seen = look(policy, doors, tables, before, longest_gap_s)
+    """Judge what was gathered, decide, plan, record the intent, apply. New penalties are decided on places read just
+    now. After a silence of more than `longest_gap_s` nobody is judged."""
+    seen = look(policy, doors, gathered, before, longest_gap_s)
     fresh = {reading.table for reading in seen.snapshot.readings if reading.at >= seen.snapshot.at}
     if seen.plan.changes and not fresh >= PLACES:
         seen = reconsider(policy, doors, seen, refresh(seen.snapshot, doors.gather(PLACES)))
@@ -103,12 +101,12 @@ def one_pass(
 def look(
     policy: Policy,
     doors: Doors,
-    tables: Collection[Table],
+    gathered: Snapshot,
     before: Snapshot | None = None,
     longest_gap_s: float = LONGEST_GAP_S,
 ) -> Pass:
     """The pass without its consequences: nothing is written, neither to a device nor to the ledger."""
-    snapshot = refresh(before, doors.gather(tables))
+    snapshot = refresh(before, gathered)
     attribution = who_is_where(snapshot)
     calm = pause_reason(before, snapshot, longest_gap_s) if before is not None else None
     if calm:

@@ -113,7 +113,7 @@ def play(policy: Policy, doors: Doors, turns: Iterable[datetime]) -> Played:
     watched = replace(doors, recall=recall, enforcers=enforcing(doors.enforcers))
     before: Snapshot | None = None
     for at in turns:
-        passed = one_pass(notes.policy, watched, USAGE | PLACES, before)
+        passed = one_pass(notes.policy, watched, watched.gather(USAGE | PLACES), before)
         notes.take(at, passed)
         before = passed.snapshot
     return notes.played()

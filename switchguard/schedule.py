@@ -1,10 +1,14 @@
 """Passes on time, never two at once, releases to the minute, and a clean stop.
 
+Tables are read before a pass begins, and a pass between two polls (between.py) may be made meanwhile, in sessions of
+its own: who was seen to begin hundreds of sessions is not spared because somewhere an agent does not answer.
+
 One APScheduler job per class of poll, not per device; `misfire_grace_time=None`, since the default drops a late run
 in silence.
 """
 
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -74,6 +78,12 @@ class Setup:
     watching: Watching = field(default_factory=Watching)
     counters: frozenset[Table] = frozenset({"counters"})
     """What is read every `periods.counters`."""
+    quick: Doors | None = None
+    """For passes between two polls: the same devices in other sessions. None: `doors`."""
+
+    @property
+    def between(self) -> Doors:
+        return self.quick or self.doors
 
 
 class Service:
@@ -87,15 +97,16 @@ class Service:
         self._hurried: datetime | None = None
         self._pass_s = 0.0
         self._skipped: Counter[str] = Counter()
-        self._passing = threading.Lock()
+        self._polling, self._passing = threading.Lock(), threading.Lock()
+        """Held from a poll's first question to the end of its pass; and while somebody judges and acts."""
         self._followers: list[Follower] = []
         self._hinting = threading.Lock()
         self._hints: dict[str, frozenset[Mac]] = {}
         self._looked: deque[datetime] = deque(maxlen=LOOKS)
         self._scheduler = BackgroundScheduler(
             timezone="UTC",
-            # One worker makes passes, one asks for sizes: a long pass delays the next one, it never meets it.
-            executors={"passes": ThreadPoolExecutor(1), "sizes": ThreadPoolExecutor(1)},
+            # One worker polls, one asks for sizes: a long poll delays the next one, it never meets it.
+            executors={name: ThreadPoolExecutor(1) for name in ("polls", "between", "sizes")},
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
         )
         self._scheduler.add_listener(self._skip, EVENT_JOB_MAX_INSTANCES)
@@ -104,9 +115,9 @@ class Service:
         every = self._setup.periods
         now = self._setup.doors.clock()
         for name, work, period, executor in (
-            ("usage", self._usage, every.nat, "passes"),
-            ("places", lambda: self._read_too(PLACES), every.tables, "passes"),
-            ("counters", lambda: self._read_too(self._setup.counters), every.counters, "passes"),
+            ("usage", self._usage, every.nat, "polls"),
+            ("places", lambda: self._read_too(PLACES), every.tables, "polls"),
+            ("counters", lambda: self._read_too(self._setup.counters), every.counters, "polls"),
             ("sizes", self._ask_sizes, every.nat_size, "sizes"),
         ):
             self._scheduler.add_job(
@@ -135,7 +146,8 @@ class Service:
         for follower in self._followers:
             follower.stop()
         self._scheduler.shutdown(wait=False)
-        return self._passing.acquire(timeout=patience_s)
+        until = time.monotonic() + patience_s
+        return all(it.acquire(timeout=max(until - time.monotonic(), 0.0)) for it in (self._polling, self._passing))
 
     def rhythm(self) -> Rhythm:
         configured, now = self._setup.periods.nat, self._nat_period()
@@ -154,7 +166,7 @@ class Service:
             self._hints[device] = macs if known is None else frozenset() if not known or not macs else known | macs
             when = max(self._setup.doors.clock(), self._hints_from())
         if not waiting:
-            self._scheduler.add_job(self._guarded("hint", self._on_hints), "date", run_date=when, executor="passes")
+            self._scheduler.add_job(self._guarded("hint", self._on_hints), "date", run_date=when, executor="between")
 
     def _on_hints(self) -> None:
         setup = self._setup
@@ -165,15 +177,12 @@ class Service:
         if self._seen is None or not penalised or not concerned:
             return
         with self._passing:
-            result = pass_on_hint(setup.policy, setup.doors, concerned, self._seen)
+            result = pass_on_hint(setup.policy, setup.between, concerned, self._seen)
+            with self._hinting:
+                self._looked.append(setup.doors.clock())
             if result is not None:
-                self._seen = result.snapshot
-        with self._hinting:
-            self._looked.append(setup.doors.clock())
-        if result is not None:
-            self._tell("looked because of a hint", devices=", ".join(concerned))
-            self._report(result)
-            self._come_back_for(result)
+                self._tell("looked because of a hint", devices=", ".join(concerned))
+                self._made_between(result)
 
     def _hints_from(self) -> datetime:
         """When hints may be heeded again."""
@@ -201,18 +210,24 @@ class Service:
         return Sentry(setup.policy.rules, setup.watching, self._crossed, missed)
 
     def _crossed(self, crossings: Sequence[Crossing]) -> None:
-        """From a watcher's thread: the pass is made by the worker that makes all passes, as soon as it is free."""
+        """From a watcher's thread."""
         whose = ", ".join(str(crossing.address) for crossing in crossings)
         self._tell("over the threshold, looking now", addresses=whose, rule=crossings[0].rule)
-        self._scheduler.add_job(self._guarded("sight", lambda: self._on_sight(crossings)), executor="passes")
+        self._scheduler.add_job(self._guarded("sight", lambda: self._on_sight(crossings)), executor="between")
 
     def _on_sight(self, crossings: Sequence[Crossing]) -> None:
         if self._seen is None:  # nobody knows anybody yet; the first pass is on its way
             return
         with self._passing:
             setup = self._setup
-            result = pass_on_sight(setup.policy, setup.doors, crossings, self._seen, patience_s(self._nat_period()))
+            result = pass_on_sight(setup.policy, setup.between, crossings, self._seen, patience_s(self._nat_period()))
+            self._made_between(result)
+
+    def _made_between(self, result: Pass) -> None:
+        """What was seen is not laid under the tables of a poll that had begun before."""
+        if self._polling.acquire(blocking=False):
             self._seen = result.snapshot
+            self._polling.release()
         self._report(result)
         self._come_back_for(result)
 
@@ -235,19 +250,21 @@ class Service:
         return run
 
     def _usage(self) -> None:
-        with self._passing:
+        with self._polling:
             setup, tables = self._setup, USAGE if self._seen else USAGE | PLACES
             self._hurried, began = None, setup.doors.clock()
-            result = one_pass(setup.policy, setup.doors, tables, self._seen, patience_s(self._nat_period()))
-            self._seen = result.snapshot
-            self._pass_s = (setup.doors.clock() - began).total_seconds()
-        self._keep_pace(costs(result.snapshot, began), began)
-        self._report(result)
-        self._come_back_for(result)
+            gathered = setup.doors.gather(tables)
+            with self._passing:
+                result = one_pass(setup.policy, setup.doors, gathered, self._seen, patience_s(self._nat_period()))
+                self._seen = result.snapshot
+                self._pass_s = (setup.doors.clock() - began).total_seconds()
+                self._keep_pace(costs(result.snapshot, began), began)
+                self._report(result)
+                self._come_back_for(result)
 
     def _read_too(self, tables: Collection[Table]) -> None:
         """For the next pass to find."""
-        with self._passing:
+        with self._polling:
             if self._seen is not None:  # the first usage pass reads the places too
                 self._seen = refresh(self._seen, self._setup.doors.gather(tables))
 

@@ -1,6 +1,7 @@
 """A hint that a station moved: a look at the right devices, penalties that follow, and nothing else."""
 
 import threading
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,11 +10,13 @@ import pytest
 from three_switches import CULPRIT, EVERYWHERE, NOW, OTHER, POLICY, SWITCHES, VERDICT, Network
 
 from switchguard.between import pass_on_hint
+from switchguard.core.model import Snapshot, Table
 from switchguard.cycle import PLACES, Pass
 from switchguard.edge.ledger import SqlLedger
 from switchguard.schedule import LOOKS, Periods, Service, Setup
 
 PATIENCE_S = 10.0
+RARELY = timedelta(hours=1)
 
 
 @pytest.fixture
@@ -57,9 +60,8 @@ class Heard:
 
 
 def service(network: Network, heard: Heard) -> Service:
-    rarely = timedelta(hours=1)
     doors = replace(network.doors(), clock=lambda: datetime.now(UTC))
-    made = Service(Setup(POLICY, doors, Periods(rarely, rarely, rarely, rarely)), heard.tell, heard.report)
+    made = Service(Setup(POLICY, doors, Periods(RARELY, RARELY, RARELY, RARELY)), heard.tell, heard.report)
     made.start()
     assert heard.passed.wait(PATIENCE_S)
     return made
@@ -89,3 +91,33 @@ def test_a_storm_of_hints_is_few_looks(network: Network) -> None:
     assert heard.looked.wait(PATIENCE_S)
     assert running.stop(PATIENCE_S)
     assert len([names for names, _ in network.asked if names != EVERYWHERE]) <= LOOKS
+
+
+def test_a_look_does_not_wait_for_a_poll_that_waits_for_a_device(network: Network) -> None:
+    network.ledger.sentence([replace(VERDICT, until=None)], [], NOW)
+    heard, polled, answers = Heard(), threading.Semaphore(0), threading.Event()
+
+    def gather(tables: Collection[Table]) -> Snapshot:
+        """The first poll is answered at once."""
+        polled.release()
+        if heard.passed.is_set():
+            assert answers.wait(PATIENCE_S)
+        return network.whole(tables)
+
+    def clock() -> datetime:
+        return datetime.now(UTC)
+
+    quick = replace(network.doors(), clock=clock)
+    often = Periods(RARELY, timedelta(milliseconds=200), RARELY, RARELY, 1.0)
+    running = Service(Setup(POLICY, replace(quick, gather=gather), often, quick=quick), heard.tell, heard.report)
+    running.start()
+    assert heard.passed.wait(PATIENCE_S)
+    for _ in ("places", "counters", "usage"):  # all that begin together, and then the one that waits
+        assert polled.acquire(timeout=PATIENCE_S)
+    network.plugged_into = "sw2"
+    running.nudge("sw2", frozenset({CULPRIT}))
+    assert heard.looked.wait(PATIENCE_S)
+    assert not answers.is_set()
+    assert network.blocked_on() == {"sw2"}
+    assert not running.stop(0.1)
+    answers.set()

@@ -10,7 +10,7 @@ from switchguard.between import pass_on_hint
 from switchguard.core.letters import Addressee, Contact, Register
 from switchguard.core.notices import News, Telling, letters
 from switchguard.core.penalties import Release
-from switchguard.cycle import PLACES, Doors, look, one_pass
+from switchguard.cycle import Doors, look, one_pass
 from switchguard.edge.ledger import SqlLedger
 from switchguard.edge.notify_outbox import Outbox
 
@@ -34,7 +34,7 @@ def told(network: Network) -> list[Addressee]:
 
 def test_who_is_blocked_by_a_pass_of_the_schedule_is_told(network: Network) -> None:
     network.ledger.sentence([VERDICT], [], NOW)
-    one_pass(POLICY, doors(network), PLACES)
+    one_pass(POLICY, doors(network), network.whole())
     assert told(network) == [ADA]
 
 
@@ -50,7 +50,7 @@ def test_who_is_blocked_after_a_hint_is_told_and_once_wherever_they_move(network
 
 def test_a_site_that_tells_nobody_writes_no_letters(network: Network) -> None:
     network.ledger.sentence([VERDICT], [], NOW)
-    one_pass(POLICY, network.doors(), PLACES)
+    one_pass(POLICY, network.doors(), network.whole())
     assert told(network) == []
 
 
@@ -65,6 +65,6 @@ def test_letters_and_verdicts_are_written_together_or_not_at_all(network: Networ
 
 def decided(network: Network) -> News:
     network.ledger.sentence([VERDICT], [], NOW)
-    seen = look(POLICY, network.doors(), PLACES)
+    seen = look(POLICY, network.doors(), network.whole())
     network.ledger.sentence((), [Release(VERDICT, "only for this")], NOW)
     return News(seen.decision, seen.plan, seen.attribution)

@@ -131,7 +131,7 @@ def apply(ctx: typer.Context, dry_run: DryRun = False, yes: Yes = False, as_json
     """
     wiring = Wiring.of(ctx.obj)
     with show.progress("gathering and judging"):
-        seen = look(wiring.site.policy, wiring.doors(), USAGE | PLACES)
+        seen = look(wiring.site.policy, wiring.doors(), wiring.gather(USAGE | PLACES))
     outcomes = show_and_ask(wiring, seen.plan, Manner(dry_run, yes, as_json), lambda: remember(wiring.doors(), seen))
     finish(seen.plan, outcomes)
 

@@ -266,7 +266,7 @@ def plan(ctx: typer.Context, file: Recording = None, policy: OtherPolicy = None,
         raise typer.Exit(2 if played.penalised() else 0)
     doors = wiring.doors_from(file) if file else wiring.doors()
     with show.progress("gathering and judging"):
-        seen = look(wiring.site.policy, doors, USAGE | PLACES)
+        seen = look(wiring.site.policy, doors, doors.gather(USAGE | PLACES))
         diffs = (rendered if file else previews)(wiring, seen.plan.changes + seen.plan.observed)
     if as_json:
         hits = hits_object(wiring.site.policy, seen.findings)

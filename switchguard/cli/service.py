@@ -136,6 +136,7 @@ def setup(wiring: Wiring, metrics: Metrics) -> Setup:
         begins=wiring.streams("begins") if follow.begins else {},
         watching=Watching(follow.tick.total_seconds(), round(follow.window / follow.tick), follow.windows),
         counters=frozenset({"counters", "octets"} if follow.counters else {"counters"}),
+        quick=wiring.hurried().doors(),
     )
 
 

@@ -64,6 +64,9 @@ def _nobody_listens(_event: str, **_facts: object) -> None:
     return
 
 
+_SHARED = ("ledger", "archive", "memory", "registry", "sessions", "turns", "users")
+
+
 @dataclass
 class Wiring:
     """One site, wired up. The ledger opens when it is first needed, sessions when they are."""
@@ -72,6 +75,7 @@ class Wiring:
     tell: Callable[[str], None] | None = None
     warn: Callable[..., None] = _nobody_listens
     """Hears of logs and registries that cannot be read: an event, and its facts by name."""
+    in_a_hurry: bool = False
 
     @classmethod
     def of(cls, directory: Path | None) -> "Wiring":
@@ -157,7 +161,14 @@ class Wiring:
         return Turns(None if "://" in ledger else Path(f"{ledger}.locks"), f"process {os.getpid()} ({command})")
 
     def opens(self, device: Device) -> AbstractContextManager[Session]:
-        return self.sessions.open(device)
+        return self.sessions.open_now(device) if self.in_a_hurry else self.sessions.open(device)
+
+    def hurried(self) -> "Wiring":
+        """The same site, ledger, memory and sessions, and a second session where the first is in use: who uses this
+        waits for no table that is being read. Sessions of VPN users are asked for as ever."""
+        made = replace(self, in_a_hurry=True)
+        made.__dict__.update({name: getattr(self, name) for name in _SHARED})
+        return made
 
     def streams(self, what: Literal["begins", "ends"]) -> Mapping[str, Stream]:
         """Each in a session of its own, however many others a device has."""

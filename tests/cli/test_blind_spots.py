@@ -76,7 +76,7 @@ def test_why_a_registry_cannot_be_read_is_the_reason(capsys: pytest.CaptureFixtu
 
 def test_status_tells_those_of_the_last_pass_that_judged(capsys: pytest.CaptureFixture[str], site: Path) -> None:
     wiring = Wiring.of(site)
-    seen = look(wiring.site.policy, wiring.doors_from(site / "seen.json"), ())
+    seen = look(wiring.site.policy, doors := wiring.doors_from(site / "seen.json"), doors.gather(()))
     for result in (seen, replace(seen, blind=None)):
         wiring.ledger.save_status(pass_object(wiring, result, {}, Rhythm(timedelta(minutes=1), 1.0)))
     last = said(capsys, site, "status", "--json")["last_pass"]

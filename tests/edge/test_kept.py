@@ -50,6 +50,17 @@ def test_the_next_use_finds_the_connection_still_open(bench: Bench) -> None:
     assert bench.ask() == bench.ask()
 
 
+def test_who_cannot_wait_gets_a_second_connection_while_the_first_is_in_use(bench: Bench) -> None:
+    first = bench.ask()
+    with bench.kept.open_now(GW) as session:
+        assert session.ask(CONNECTION) == first
+    with bench.kept.open(GW), bench.kept.open_now(GW) as session:
+        second = session.ask(CONNECTION)
+    with bench.kept.open(GW), bench.kept.open_now(GW) as session:
+        assert session.ask(CONNECTION) == second != first
+    assert bench.ask() == first
+
+
 def test_a_connection_that_rested_too_long_is_opened_anew(bench: Bench) -> None:
     first = bench.ask()
     bench.clock.now += 101
