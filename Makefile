@@ -37,7 +37,7 @@ lab-junos: $(STAMP)
 	$(LABRUN) --switch sw1=juniper_junos --switch sw2=juniper_junos $(LABTEST) tests/lab/test_e2e_makes.py
 
 lab-nxos: $(STAMP)
-	$(LABRUN) --switch sw1=cisco_nxos --switch sw2=cisco_nxos $(LABTEST) tests/lab/test_e2e_makes.py
+	$(LABRUN) --switch sw1=cisco_nxos --switch sw2=cisco_nxos $(LABTEST) tests/lab/test_e2e_makes.py tests/lab/test_e2e_nxapi.py
 
 lab-routeros: $(STAMP)
 	$(LABRUN) --switch sw1=mikrotik_routeros --switch sw2=mikrotik_routeros $(LABTEST) tests/lab/test_e2e_makes.py tests/lab/test_e2e_routeros.py

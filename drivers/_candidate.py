@@ -4,16 +4,27 @@ What has to be typed follows from the lines that stand on the device, not from w
 is pushing once, and releasing what is already gone does nothing.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from switchguard.core.changes import Change, Diff, Enforced, Slot
+from switchguard.core.model import Role
 from switchguard.core.penalties import Penalty, Quarantine
 from switchguard.errors import DeviceError
 from switchguard.ports import Session
 
 from . import _config_lines, _diffs, _quarantine
 from ._config_lines import Config, Edit, Part
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Penalties that share lines with each other: what one of them needs depends on all the others."""
+
+    concerns: Callable[[Slot], bool]
+    edits: Callable[[str, Config, Sequence[Change]], tuple[Edit, ...]]
+    rendered: Callable[[Sequence[Change]], Iterable[str]]
+    """As far as it can be said without the device."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +45,12 @@ class Dialect:
     """A question for the number of these lines, where a configuration has no end; see `_config_lines.read_counted`."""
     closing: tuple[str, ...] = ()
     """What a candidate must finish with."""
+    at_gateways: str = ""
+    """A second question of the same sort, for lines that concern only routers: one line holds no longer question."""
+    together: Together | None = None
+
+    def shares_lines(self, change: Change) -> bool:
+        return self.together is not None and self.together.concerns(change.slot)
 
 
 def standing(dialect: Dialect, session: Session) -> Enforced:
@@ -49,16 +66,21 @@ def read(dialect: Dialect, session: Session) -> Config:
     device, text = session.device.name, session.ask(dialect.show)
     if dialect.count:
         return _config_lines.read_counted(device, text, session.ask(dialect.count))
-    return _config_lines.read(device, text)
+    config = _config_lines.read(device, text)
+    if not dialect.at_gateways or session.device.role is not Role.GATEWAY:
+        return config
+    return tuple(dict.fromkeys((*config, *_config_lines.read(device, session.ask(dialect.at_gateways)))))
 
 
 def render(dialect: Dialect, changes: Sequence[Change]) -> tuple[str, ...]:
     """As if exactly `before` stood in every slot."""
     wording = dialect.quarantine
     ports = [change for change in changes if change.slot.kind == Quarantine.kind] if wording else []
-    others = [change for change in changes if change not in ports]
+    shared = [change for change in changes if dialect.shares_lines(change)]
+    others = [change for change in changes if change not in ports and change not in shared]
     return (
         *_config_lines.commands(edit for change in others for edit in _edits_from_before(dialect, change)),
+        *(dialect.together.rendered(shared) if dialect.together else ()),
         *(line for change in ports if wording for line in _quarantine.rendered(wording, change)),
     )
 
@@ -70,7 +92,8 @@ def _edits_from_before(dialect: Dialect, change: Change) -> tuple[Edit, ...]:
 
 
 def due(dialect: Dialect, device: str, config: Config, changes: Sequence[Change]) -> tuple[tuple[Edit, ...], ...]:
-    """For each change that is still needed, how to make it. DeviceError when somebody else's lines stand there."""
+    """For each change that is still needed, how to make it; those that share lines edit by edit. DeviceError when
+    somebody else's lines stand there."""
     stands = _stands(dialect, device, config)
     needed = [change for change in changes if stands.get(change.slot) != change.after]
     for change in needed:
@@ -78,7 +101,10 @@ def due(dialect: Dialect, device: str, config: Config, changes: Sequence[Change]
         why_not = dialect.obstacle(change.slot, config) if asked else ""
         if why_not:
             raise DeviceError(device, why_not)
-    return tuple(_edits(dialect, change, config) for change in needed)
+    shared = [change for change in needed if dialect.shares_lines(change)]
+    own = (_edits(dialect, change, config) for change in needed if change not in shared)
+    together = dialect.together.edits(device, config, shared) if dialect.together and shared else ()
+    return (*own, *((edit,) for edit in together))
 
 
 def _edits(dialect: Dialect, change: Change, config: Config) -> tuple[Edit, ...]:

@@ -16,16 +16,19 @@ Path = tuple[str, ...]
 
 _MAC = re.compile(r"\b(?:[0-9A-F]{4}(?:\.[0-9A-F]{4}){2}|[0-9A-F]{2}(?::[0-9A-F]{2}){5})\b", re.IGNORECASE)
 _SECTION = re.compile(
-    r"interface \S+|policy-map .+|vlan configuration .+|control-plane|system qos|(?:mac|ip|ipv6) access-list .+"
+    r"interface \S+|policy-map .+|class-map .+|vlan configuration .+|control-plane(?: .+)?|system qos"
+    r"|(?:mac|ip|ipv6|arp) access-list .+"
 )
 _CLASS = re.compile(r"class \S.*")
+_IN_POLICY = re.compile(r"(?:no )?class \S.*")
 _LEAF = re.compile(
     r"mac address-table static |police |service-policy |shape rate |mac access-group |channel-group "
     r"|(no )?switchport$|switchport default mode |switchport access vlan \d+$|switchport mode "
     r"|ip nat translation max-entries "
     r"|\d+ (permit|deny|remark) |(counters|statistics) per-entry$"
+    r"|(?:sequence )?(?:\d+ )?permit ip|match access-group name |ip nat inside\b|(ip|ipv6) address "
 )
-_TOP_LEVEL = re.compile(r"(no )?(mac[ -]address-table |policy-map )")
+_TOP_LEVEL = re.compile(r"(no )?(mac[ -]address-table |policy-map |class-map |(ip|ipv6) access-list )")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ def place(text: str, path: Path | None) -> Line:
     said = canonical(text)
     if _SECTION.fullmatch(said) or _TOP_LEVEL.match(said):
         return Line((), said)
-    if _CLASS.fullmatch(said) and path and path[0].startswith("policy-map "):
+    if _IN_POLICY.fullmatch(said) and path and path[0].startswith("policy-map "):
         return Line(path[:1], said)
     return Line(path if text[:1].isspace() else (), said)
 
@@ -112,9 +115,14 @@ class Part:
     wants: str | None
     undo: Line | None = None
     """None: the line that stands, with `no` before it."""
+    ends: str = ""
+    """How every such line also ends, where its beginning does not tell its place."""
+    replaces: bool = True
+    """Whether the device lets the wanted line take that place; if not, what stands there is taken away first."""
 
     def standing(self, config: Config) -> list[Line]:
-        return [line for line in config if line.path == self.path and line.text.startswith(self.owns)]
+        there = (line for line in config if line.path == self.path)
+        return [line for line in there if line.text.startswith(self.owns) and line.text.endswith(self.ends)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +137,16 @@ class Edit:
 def edits(parts: Sequence[Part], config: Config) -> tuple[Edit, ...]:
     """What is missing is typed in order; what must go is taken away in reverse order: detached first, then deleted."""
     undone = [edit for part in reversed(parts) if part.wants is None for edit in _undone(part, config)]
-    done = [
-        Edit(Line(part.path, part.wants), tuple(part.standing(config)), Line(part.path, part.wants))
-        for part in parts
-        if part.wants is not None and [line.text for line in part.standing(config)] != [part.wants]
-    ]
-    return (*undone, *done)
+    return (*undone, *(edit for part in parts if part.wants is not None for edit in _done(part, part.wants, config)))
+
+
+def _done(part: Part, wants: str, config: Config) -> tuple[Edit, ...]:
+    stands, wanted = tuple(part.standing(config)), Line(part.path, wants)
+    if stands == (wanted,):
+        return ()
+    if part.replaces:
+        return (Edit(wanted, stands, wanted),)
+    return (*_undone(part, config), Edit(wanted, (), wanted))
 
 
 def _undone(part: Part, config: Config) -> tuple[Edit, ...]:

@@ -47,14 +47,19 @@ def expected(edits: Iterable[Edit], sort: Sort) -> list[Signed]:
 
 
 def computed(edits: Iterable[Edit]) -> str:
-    """The lines that come and go, below the heads of their sections; empty when nothing changes."""
+    """The lines that come and go, below the heads of their sections; empty when nothing changes. A head goes with its
+    lines only if it is said to: other lines of that section may stay."""
+    wanted = tuple(edits)
+    gone = {(*(edit.command.path or ()), edit.command.text.removeprefix("no ")) for edit in wanted}
     said: list[str] = []
     shown: Path = ()
-    for sign, line in dict.fromkeys(expected(edits, "lines")):
+    for sign, line in dict.fromkeys(expected(wanted, "lines")):
         heads = line.path or ()
         for depth, head in enumerate(heads):
             if shown[: depth + 1] != heads[: depth + 1]:
-                said.append(f"{' ' if head.startswith('interface ') else sign}{' ' * depth}{head}")
+                stays = sign == "-" and not any(heads[: upto + 1] in gone for upto in range(depth + 1))
+                mark = " " if head.startswith("interface ") or stays else sign
+                said.append(f"{mark}{' ' * depth}{head}")
         said.append(f"{sign}{' ' * len(heads)}{line.text}")
         shown = heads
     return "\n".join(said)

@@ -1,16 +1,17 @@
 """What FortiOS enforces of ours, read from the tables that `show` prints, and the edits that change it.
 
-A block is a member of the group; a limit and a cap are one shaper with a policy, an address, and a name for all three.
+A block is a member of the group, which FortiOS keeps apart for IPv4, with MACs, and IPv6. A limit and a cap are one
+shaper with a policy, an address, and a name for all three.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Address, ip_address
+from ipaddress import IPv4Address, IPv4Network, ip_address, ip_network
 from typing import TypeVar
 
 from switchguard.core.changes import Change, Enforced, Slot
-from switchguard.core.model import Address, Mac, Station
+from switchguard.core.model import Address, Mac, Network, Station
 from switchguard.core.penalties import Block, RateLimit, SessionCap
 from switchguard.errors import DeviceError, UnexpectedOutput
 from switchguard.ports import Session
@@ -19,13 +20,19 @@ from ._fortios_config import Entry, Table, quoted, table
 from ._typed import Dialect, Step
 
 GROUP = "switchguard"
-ADDRESS, ADDRESS6, ADDRGRP = "firewall address", "firewall address6", "firewall addrgrp"
+ADDRESS, ADDRGRP = "firewall address", "firewall addrgrp"
+ADDRESS6, ADDRGRP6 = "firewall address6", "firewall addrgrp6"
 POLICY, SHAPER, SHAPING = "firewall policy", "firewall shaper per-ip-shaper", "firewall shaping-policy"
-TABLES = (ADDRESS, ADDRESS6, ADDRGRP, POLICY, SHAPER, SHAPING)
+TABLES = (ADDRESS, ADDRESS6, ADDRGRP, ADDRGRP6, POLICY, SHAPER, SHAPING)
 _OURS = "switchguard-"
+_BLOCKED = f"{_OURS}block-"
+"""Before an address or a subnet: a blocked one and a shaped one may be the same."""
+_SOURCES = {ADDRGRP: "srcaddr", ADDRGRP6: "srcaddr6"}
+"""What of a policy names groups of this sort."""
 _UNITS = {"kbps": 1_000, "mbps": 1_000_000, "gbps": 1_000_000_000}
 _MOST_KBPS, _MOST_SESSIONS = 16_776_000, 2_097_000
-_Whose = TypeVar("_Whose", Mac, Address)
+_Whose = TypeVar("_Whose", Mac, Address, Network)
+_Member = Mac | Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +41,15 @@ class Config:
 
     tables: Mapping[str, Table] = field(default_factory=lambda: {path: {} for path in TABLES})
 
-    @property
-    def members(self) -> tuple[str, ...] | None:
-        """None: there is no such group."""
-        group = self.tables[ADDRGRP].get(GROUP)
+    def members(self, path: str) -> tuple[str, ...] | None:
+        """Of the group in that table. None: there is no such group."""
+        group = self.tables[path].get(GROUP)
         return None if group is None else group.settings.get("member", ())
 
-    @property
-    def denies(self) -> bool:
+    def denies(self, path: str) -> bool:
         """Whether a policy in force drops what the group sends. `deny` is what a policy does that says nothing."""
         return any(
-            GROUP in policy.settings.get("srcaddr", ())
+            GROUP in policy.settings.get(_SOURCES[path], ())
             and policy.told("action", "deny") == "deny"
             and policy.told("status", "enable") == "enable"
             for policy in self.tables[POLICY].values()
@@ -57,6 +62,18 @@ class Shaped:
 
     kbps: int | None = None
     sessions: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Object:
+    """What stands for somebody who is blocked."""
+
+    name: str
+    path: str
+    """The table that it belongs to."""
+    group: str
+    """The table of the group that it is a member of."""
+    settings: Mapping[str, tuple[str, ...]]
 
 
 # --- the configuration -----------------------------------------------------------------------------------------------
@@ -75,36 +92,56 @@ def _read(session: Session) -> Config:
 def _standing(device: str, config: Config) -> Enforced:
     """What of ours is not whole, or not in force, is told as something that nobody wants: it is then made anew, or
     removed."""
-    blocked = {Slot(device, Block.kind, Station(mac=mac)): _block(mac, config) for mac in _macs_of(config)}
-    shaped = (item for address in _addresses_of(config) for item in _shaping(device, address, config))
+    blocked = {_slot(device, it): _block(it, config) for it in _blocked(config)}
+    shaped = (item for address in _shaped_ones(config) for item in _shaping(device, address, config))
     return {**blocked, **dict(shaped)}
 
 
-def _macs_of(config: Config) -> Iterator[Mac]:
-    return _named_by((*(config.members or ()), *config.tables[ADDRESS]), Mac.parse)
+def _blocked(config: Config) -> Iterator[_Member]:
+    """Whoever has something of a block."""
+    grouped = (name for path in _SOURCES for name in config.members(path) or ())
+    names = dict.fromkeys((*grouped, *config.tables[ADDRESS], *config.tables[ADDRESS6]))
+    found = (*_named_by(names, _OURS, Mac.parse), *_named_by(names, _BLOCKED, ip_network))
+    yield from (member for member in found if _object(member).name in names)
 
 
-def _addresses_of(config: Config) -> Iterator[Address]:
-    return _named_by(config.tables[SHAPER], ip_address)
+def _shaped_ones(config: Config) -> Iterator[Address]:
+    return _named_by(config.tables[SHAPER], _OURS, ip_address)
 
 
-def _named_by(names: Iterable[str], parse: Callable[[str], _Whose]) -> Iterator[_Whose]:
-    """Whom our names among these are of; others, and those of the other sort, are passed over."""
-    for name in dict.fromkeys(names):
-        if name.startswith(_OURS):
+def _named_by(names: Iterable[str], ours: str, parse: Callable[[str], _Whose]) -> Iterator[_Whose]:
+    """Whom our names among these are of; others, and those of another sort, are passed over."""
+    for name in names:
+        if name.startswith(ours):
             with suppress(ValueError):
-                yield parse(name.removeprefix(_OURS))
+                yield parse(name.removeprefix(ours))
 
 
-def _block(mac: Mac, config: Config) -> Block:
-    entry = config.tables[ADDRESS].get(f"{_OURS}{mac}")
-    whole = entry is not None and entry.settings.get("type") == ("mac",) and _spelt(entry) == str(mac)
-    in_group = f"{_OURS}{mac}" in (config.members or ())
-    return Block("mac" if whole and in_group and config.denies else "address")
+def _slot(device: str, member: _Member) -> Slot:
+    """A subnet of one address is that address."""
+    if isinstance(member, Mac):
+        return Slot(device, Block.kind, Station(mac=member))
+    if member.prefixlen == member.max_prefixlen:
+        return Slot(device, Block.kind, address=member.network_address)
+    return Slot(device, Block.kind, network=member)
 
 
-def _spelt(entry: Entry) -> str:
-    return " ".join(entry.settings.get("macaddr", ())).lower()
+def _block(member: _Member, config: Config) -> Block:
+    meant = _object(member)
+    entry = config.tables[meant.path].get(meant.name, Entry(""))
+    whole = all(tuple(map(str.lower, entry.settings.get(key, ()))) == it for key, it in meant.settings.items())
+    grouped = meant.name in (config.members(meant.group) or ()) and config.denies(meant.group)
+    by_mac = isinstance(member, Mac)
+    return Block("mac" if by_mac == (whole and grouped) else "address")
+
+
+def _object(member: _Member) -> _Object:
+    if isinstance(member, Mac):
+        return _Object(f"{_OURS}{member}", ADDRESS, ADDRGRP, {"type": ("mac",), "macaddr": (str(member),)})
+    name = f"{_BLOCKED}{member.network_address if member.prefixlen == member.max_prefixlen else member}"
+    if isinstance(member, IPv4Network):
+        return _Object(name, ADDRESS, ADDRGRP, {"subnet": (str(member.network_address), str(member.netmask))})
+    return _Object(name, ADDRESS6, ADDRGRP6, {"ip6": (str(member),)})
 
 
 def _shaping(device: str, address: Address, config: Config) -> Iterator[tuple[Slot, RateLimit | SessionCap]]:
@@ -125,23 +162,16 @@ def _shaped(address: Address, config: Config) -> Shaped:
 
 
 def _is_applied(address: Address, config: Config) -> bool:
-    path, settings = _as_object(address)
-    entry = config.tables[path].get(f"{_OURS}{address}")
+    meant = _object(ip_network(address))
+    entry = config.tables[meant.path].get(f"{_OURS}{address}")
     policies = [it for it in config.tables[SHAPING].values() if it.told("per-ip-shaper") == f"{_OURS}{address}"]
     return (
         entry is not None
-        and all(entry.settings.get(key) == value for key, value in settings.items())
+        and all(entry.settings.get(key) == value for key, value in meant.settings.items())
         and len(policies) == 1
         and all(policies[0].settings.get(key) == value for key, value in _policy(address).items())
         and policies[0].told("status", "enable") == "enable"
     )
-
-
-def _as_object(address: Address) -> tuple[str, Mapping[str, tuple[str, ...]]]:
-    """The table that an address belongs to, and its settings there."""
-    if address.version == 4:
-        return ADDRESS, {"subnet": (str(address), "255.255.255.255")}
-    return ADDRESS6, {"ip6": (f"{address}/128",)}
 
 
 def _policy(address: Address) -> Mapping[str, tuple[str, ...]]:
@@ -203,8 +233,8 @@ def _after(config: Config, edits: Iterable[Edit]) -> Config:
 def _assume(changes: Sequence[Change]) -> Config:
     """The administrator's group and policy, and what stands in the slots."""
     empty = Config()
-    group, policy = Entry(GROUP, {"member": ("none",)}), Entry("1", {"srcaddr": (GROUP,)})
-    theirs = Config({**empty.tables, ADDRGRP: {GROUP: group}, POLICY: {"1": policy}})
+    group, policy = Entry(GROUP, {"member": ("none",)}), Entry("1", dict.fromkeys(_SOURCES.values(), (GROUP,)))
+    theirs = Config({**empty.tables, **{path: {GROUP: group} for path in _SOURCES}, POLICY: {"1": policy}})
     made = [replace(change, before=None, after=change.before) for change in changes if change.before]
     return _after(theirs, _edits(made, theirs))
 
@@ -229,29 +259,37 @@ def _edits(changes: Sequence[Change], config: Config) -> tuple[Edit, ...]:
         if change.slot.kind != Block.kind:
             address = change.slot.address or IPv4Address(0)
             wanted[address] = _wanted(change, wanted.get(address) or _shaped(address, config))
-    made: list[Edit] = list(_group_edits(blocks, config))
+    made: list[Edit] = list(_block_edits(blocks, config))
     for address, shaped in wanted.items():
         made += _shaping_edits(address, shaped, _after(config, made))
     return tuple(made)
 
 
-def _group_edits(changes: Sequence[Change], config: Config) -> Iterator[Edit]:
+def _block_edits(changes: Sequence[Change], config: Config) -> Iterator[Edit]:
     """An entry must exist before it becomes a member, and be no member when it goes."""
-    names = {f"{_OURS}{_mac(change)}": change for change in changes}
-    coming = [name for name, change in names.items() if change.after is not None]
-    going = [name for name, change in names.items() if change.after is None]
-    for name in coming:
-        yield Edit(ADDRESS, name, {"type": ("mac",), "macaddr": (name.removeprefix(_OURS),)})
-    stands = config.members
-    if stands is not None:
-        members = tuple(dict.fromkeys((*(it for it in stands if it not in going), *coming)))
-        if members != stands:
-            yield Edit(ADDRGRP, GROUP, {"member": members or None})
-    yield from (Edit(ADDRESS, name, None) for name in going if name in config.tables[ADDRESS])
+    objects = [(_object(_member(change)), change.after is not None) for change in changes]
+    for group in _SOURCES:
+        coming = [it for it, comes in objects if comes and it.group == group]
+        going = [it for it, comes in objects if not comes and it.group == group]
+        yield from (Edit(it.path, it.name, it.settings) for it in coming)
+        yield from _group_edit(group, [it.name for it in coming], [it.name for it in going], config)
+        yield from (Edit(it.path, it.name, None) for it in going if it.name in config.tables[it.path])
 
 
-def _mac(change: Change) -> Mac:
-    mac, after = change.slot.station.mac, change.after
+def _group_edit(path: str, coming: Sequence[str], going: Sequence[str], config: Config) -> Iterator[Edit]:
+    stands = config.members(path)
+    if stands is None:
+        return
+    members = tuple(dict.fromkeys((*(it for it in stands if it not in going), *coming)))
+    if members != stands:
+        yield Edit(path, GROUP, {"member": members or None})
+
+
+def _member(change: Change) -> _Member:
+    slot, after = change.slot, change.after
+    mac, whose = slot.station.mac, slot.address or slot.network
+    if whose is not None and after in (None, Block("address")):
+        return ip_network(whose)
     if mac is None or not mac.value or mac.is_multicast or after not in (None, Block("mac")):
         raise _cannot(change)
     return mac
@@ -277,11 +315,11 @@ def _cannot(change: Change) -> DeviceError:
 
 
 def _shaping_edits(address: Address, wanted: Shaped, config: Config) -> Iterator[Edit]:
-    name, (path, told) = f"{_OURS}{address}", _as_object(address)
+    name, meant = f"{_OURS}{address}", _object(ip_network(address))
     policies = [key for key, it in config.tables[SHAPING].items() if it.told("per-ip-shaper") == name]
     if wanted == Shaped():
         yield from (Edit(SHAPING, key, None) for key in policies)
-        yield from (Edit(of, name, None) for of in (SHAPER, path) if name in config.tables[of])
+        yield from (Edit(of, name, None) for of in (SHAPER, meant.path) if name in config.tables[of])
         return
     shaper = config.tables[SHAPER].get(name, Entry(name)).settings
     limits = {
@@ -289,7 +327,7 @@ def _shaping_edits(address: Address, wanted: Shaped, config: Config) -> Iterator
         "bandwidth-unit": None,
         "max-concurrent-session": None if wanted.sessions is None else (str(wanted.sessions),),
     }
-    yield from _if_needed(Edit(path, name, told), config)
+    yield from _if_needed(Edit(meant.path, name, meant.settings), config)
     yield from _if_needed(
         Edit(SHAPER, name, {key: it for key, it in limits.items() if it is not None or key in shaper}), config
     )
@@ -310,14 +348,17 @@ def _if_needed(edit: Edit, config: Config) -> Iterator[Edit]:
 def _obstacle(slot: Slot, config: Config) -> str:
     if slot.kind != Block.kind:
         return ""
-    if config.members is None:
+    whose = slot.address or slot.network
+    path = ADDRGRP6 if whose is not None and whose.version == 6 else ADDRGRP
+    members = config.members(path)
+    if members is None:
+        return f"it has no `{path}` called {GROUP!r}, for a policy of yours to deny; make one, with member none"
+    if not config.denies(path):
         return (
-            f"it has no address group {GROUP!r}, whose members a policy of yours would deny; make one with member none"
+            f"no policy denies what has the `{path}` {GROUP!r} for its {_SOURCES[path]}, so no block would be in force"
         )
-    if not config.denies:
-        return f"no policy denies what comes from the address group {GROUP!r}, so that a block would not be in force"
-    if all(member.startswith(_OURS) for member in config.members):
-        return f"FortiOS keeps no empty group: give {GROUP!r} a member of your own, such as none"
+    if all(member.startswith(_OURS) for member in members):
+        return f"FortiOS keeps no empty group: give the `{path}` {GROUP!r} a member of your own, such as none"
     return ""
 
 

@@ -32,16 +32,17 @@ Config = Collection[Statement]
 
 SHOW = (
     "show configuration | display inheritance no-comments | display set"
-    ' | match "^(set|deactivate) (firewall|vlans|interfaces) "'
+    ' | match "^(set|deactivate) (firewall|vlans|interfaces|security (screen|zones)) "'
 )
 SHOW_LAST = f"{SHOW} | last 1"
 
 _WORD = re.compile(r'"(?:[^"\\]|\\.)*"|[^\s"]+')
-_LINE = re.compile(r"(set|deactivate) (?:firewall|vlans|interfaces) \S.*")
+_LINE = re.compile(r"(set|deactivate) (?:firewall|vlans|interfaces|security (?:screen|zones)) \S.*")
 _MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}/48", re.IGNORECASE)
 _AMOUNT = re.compile(r"(\d+)([kmg]?)")
 _UNITS = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
 _AMOUNTS = ("bandwidth-limit", "burst-size-limit")
+_ONE_VALUE = (*_AMOUNTS, "source-ip-based")
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -121,10 +122,11 @@ class Edit:
         """A place of which nothing shall stand is deleted as a whole: without its statements, an empty one would stay
         behind, and an empty condition means everything. Where there is room for one value, it is not named when it is
         deleted, and not deleted when another takes its place."""
-        emptied = [head for head in self.heads if below(self.stood, head) and not below(self.wanted, head)]
+        gone = [head for head in self.heads if below(self.stood, head) and not below(self.wanted, head)]
+        emptied = [head for head in gone if not _within(head, (it for it in gone if it != head))]
         for head in emptied:
             yield f"delete {' '.join(head[:-1] if head in self.stood else head)}"
-        replaced = [line[:-1] for line in self.plus if line[-2] in _AMOUNTS]
+        replaced = [line[:-1] for line in self.plus if line[-2] in _ONE_VALUE]
         for line in self.minus:
             if not _within(line, emptied) and line[:-1] not in replaced:
                 yield f"delete {' '.join(line)}"

@@ -148,7 +148,7 @@ def port_of(slot: Slot) -> str:
 
 def limit_edit(config: Config, port: str, bits_per_second: int | None) -> Edit:
     """None: no limit."""
-    name = _limit_name(port)
+    name = limit_name(port)
     head, policer = (*FILTERS, name), (*POLICERS, name)
     bound = ("interfaces", port, *_UNIT, "filter", "input", name)
     lines: tuple[Statement, ...] = ()
@@ -169,14 +169,14 @@ def standing_limits(device: str, config: Config) -> Enforced:
     """0 bits per second for one that is not as we write it: it is then replaced or taken away."""
     found: dict[Slot, RateLimit] = {}
     for line in _junos_config.below(config, ("interfaces",)):
-        if line[1:-1] == (*_UNIT, "filter", "input") and line[-1] == _limit_name(line[0]):
+        if line[1:-1] == (*_UNIT, "filter", "input") and line[-1] == limit_name(line[0]):
             rate = _rate(config, line[0])
             found[Slot(device, RateLimit.kind, Station(port=line[0]))] = RateLimit(rate)
     return found
 
 
 def _rate(config: Config, port: str) -> int:
-    said = _junos_config.below(config, (*POLICERS, _limit_name(port), "if-exceeding", "bandwidth-limit"))
+    said = _junos_config.below(config, (*POLICERS, limit_name(port), "if-exceeding", "bandwidth-limit"))
     rate = _junos_config.number(said[0][0]) if said and said[0] else 0
     edit = limit_edit(config, port, rate)
     return rate if rate and not edit.plus and not edit.minus else 0
@@ -190,9 +190,10 @@ def limit_obstacle(config: Config, port: str) -> str:
     if not any(line[: len(_UNIT)] == _UNIT for line in said):
         return f"{port} switches no frames, as far as its configuration says"
     names = [line[-1] for line in said if line[:-1] == (*_UNIT, "filter", "input")]
-    foreign = [name for name in names if name != _limit_name(port)]
+    foreign = [name for name in names if name != limit_name(port)]
     return f"{port} has the filter {foreign[0]} of somebody else, and takes only one inbound" if foreign else ""
 
 
-def _limit_name(port: str) -> str:
+def limit_name(port: str) -> str:
+    """Of everything that we write for a port."""
     return _PREFIX + re.sub(r"[^A-Za-z0-9]", "-", port)

@@ -21,27 +21,20 @@ from ipaddress import ip_address
 from typing import Any
 
 from switchguard.core.model import Address, ClientOctets
-from switchguard.errors import NotConfigured, UnexpectedOutput
+from switchguard.errors import UnexpectedOutput
 from switchguard.ports import Session
 
 from ._lines import json_of
+from ._nft_table import quoted_interfaces
 
 TABLE = "inet switchguard_counters"
 LISTING = f"nft -j list table {TABLE}"
-_INTERFACE = re.compile(r"[A-Za-z0-9_.@:-]{1,15}")
-"""What we let into a script, of all that the kernel would take for a name (IFNAMSIZ is 16)."""
 _SETS = re.compile(r"(?P<way>sent|received)[46]")
 
 
 def script(device: str, lan_interfaces: Iterable[str]) -> tuple[str, ...]:
     """NotConfigured without interfaces: then nobody knows which side the clients are on."""
-    names = tuple(lan_interfaces)
-    if not names or not all(_INTERFACE.fullmatch(name) for name in names):
-        told = ", ".join(map(repr, names)) or "none"
-        raise NotConfigured(
-            device, f"counters need `lan_interfaces`, the names of those that face the clients, not {told}"
-        )
-    lan = "{ " + ", ".join(f'"{name}"' for name in names) + " }"
+    lan = "{ " + ", ".join(quoted_interfaces(device, tuple(lan_interfaces), "counters need")) + " }"
     return (
         f"add table {TABLE}",
         *(

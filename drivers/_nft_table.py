@@ -3,6 +3,7 @@
     block_mac                   prerouting, priority raw    the client's own frames; what is sent to it still leaves
     block_ip4, block_ip6        the same, and forward       both ways
     cap_N_ip4, cap_N_ip6        forward                     no new session while N that we saw begin still last
+    cap_N_everyone              forward                     the same for each address behind these interfaces
     limit_N_ip4, limit_N_ip6    forward                     policing to N bit/s, each way on its own
     limit_N_of_C_ip4, ..._ip6   forward                     the same, and to C bit/s for all of a C together: the box
     ports_N_ip4, ports_N_ip6    forward                     no TCP or UDP to ports above N
@@ -17,20 +18,21 @@ A subnet is an element of a plain set for its length, where packets are looked u
 set would refuse a subnet within another one, or (`auto-merge`) give back what nobody put there.
 
 Oddities: `fwd` and `meter` are reserved words; priority `raw` comes before connection tracking, so that what a blocked
-client sends makes no new entries; `limit` is drop-only and counts bytes, so that
-rates are rounded down to whole bytes; a cap counts what it saw begin, and lets sessions live that are older.
+client sends makes no new entries; `limit` is drop-only and counts bytes, so that rates are rounded down to whole bytes;
+a cap counts what it saw begin, and lets sessions live that are older; a cap for everyone goes by the `lan_interfaces`
+that the site has when it is put there, so that nobody outside is counted.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address, ip_network
 from typing import Any
 
 from switchguard.core.changes import Change, Slot
 from switchguard.core.model import Mac, Station
 from switchguard.core.penalties import Block, Penalty, RateLimit, RestrictPorts, SessionCap
-from switchguard.errors import CommandRefused, DeviceError, UnexpectedOutput
+from switchguard.errors import CommandRefused, DeviceError, NotConfigured, UnexpectedOutput
 from switchguard.ports import Session
 
 from ._lines import json_of
@@ -40,9 +42,14 @@ LIST = f"nft -j list table {TABLE}"
 CHECK, APPLY = "nft -c -f -", "nft -f -"
 _SET = re.compile(
     r"block_(?P<mac>mac)"
+    r"|cap_(?P<each>\d+)_everyone"
     r"|(?:block|(?P<kind>cap|limit|ports)_(?P<value>\d+)(?:_of_(?P<box>\d+))?)_(?:ip[46]|net[46]_(?P<length>\d+))"
 )
 _SUBNETS = re.compile(r"(?P<penalty>\w+)_net(?P<family>[46])_(?P<length>\d+)")
+_INTERFACE = re.compile(r"[A-Za-z0-9_.@:-]{1,15}")
+"""What we let into a script, of all that the kernel would take for a name (IFNAMSIZ is 16)."""
+EVERYONE = "lan_interfaces"
+"""The element of a cap for everyone, until the site's names of the interfaces take its place."""
 _LEAST = {"cap": 0, "limit": 8, "ports": 0}
 _MOST = {"cap": 1_000_000, "limit": 1_000_000_000_000, "ports": 65535}
 """Values that nft takes: at least a byte a second, at most what fits its numbers."""
@@ -60,12 +67,26 @@ class Place:
     def line(self, verb: str) -> str:
         return f"{verb} element {TABLE} {self.set_name} {{ {self.element} }}"
 
+    def comes(self, lan: Sequence[str]) -> str:
+        """Without `lan`, the names of the interfaces that the clients are behind, a remark in their place."""
+        if self.element != EVERYONE:
+            return self.line("add")
+        return replace(self, element=", ".join(lan)).line("add") if lan else f"# {self.line('add')}"
+
+    def goes(self) -> Iterator[str]:
+        if self.element == EVERYONE:
+            yield f"flush set {TABLE} {self.set_name}"
+        else:
+            yield from (self.line(verb) for verb in ("add", "delete"))
+
 
 def place_of(slot: Slot, penalty: Penalty) -> Place:
     """DeviceError for what no set of ours can express. Only numbers, MACs and addresses are ever written."""
     mac, address = slot.station.mac, slot.address
     who = _members_of(slot)
     match penalty:
+        case SessionCap(sessions=value) if slot == Slot(slot.device, penalty.kind) and value <= _MOST[penalty.kind]:
+            return Place(f"cap_{value}_everyone", EVERYONE)
         case Block(by="mac") if mac is not None and who is None and mac.value and not mac.is_multicast:
             return Place("block_mac", str(mac))
         case Block(by="address") if who is not None:
@@ -107,12 +128,12 @@ def listed(session: Session) -> Mapping[Slot, Penalty]:
 
 def check(session: Session, changes: Sequence[Change]) -> None:
     """CommandRefused if the kernel would not take the script."""
-    session.feed(CHECK, _text(changes))
+    session.feed(CHECK, _text(session, changes))
 
 
 def apply(session: Session, changes: Sequence[Change]) -> None:
     """One transaction: all of it or nothing."""
-    session.feed(APPLY, _text(changes))
+    session.feed(APPLY, _text(session, changes))
 
 
 def element(slot: Slot, penalty: Penalty) -> str:
@@ -120,15 +141,27 @@ def element(slot: Slot, penalty: Penalty) -> str:
     return f"{TABLE} {place.set_name} {{ {place.element} }}"
 
 
-def _text(changes: Sequence[Change]) -> str:
-    return "".join(f"{line}\n" for line in script(changes))
+def _text(session: Session, changes: Sequence[Change]) -> str:
+    """NotConfigured for a cap for everyone where the site does not say behind which interfaces."""
+    device, needs_lan = session.device, any(it.slot == Slot(it.slot.device, "cap") and it.after for it in changes)
+    lan = quoted_interfaces(device.name, device.lan_interfaces, "a cap for everyone needs") if needs_lan else ()
+    return "".join(f"{line}\n" for line in script(changes, lan))
+
+
+def quoted_interfaces(device: str, names: Sequence[str], who_needs_them: str) -> tuple[str, ...]:
+    """As a script has them. NotConfigured without any: then nobody knows which side the clients are on."""
+    if not names or not all(_INTERFACE.fullmatch(name) for name in names):
+        told = ", ".join(map(repr, names)) or "none"
+        why = f"{who_needs_them} `lan_interfaces`, the names of those that face the clients, not {told}"
+        raise NotConfigured(device, why)
+    return tuple(f'"{name}"' for name in names)
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 
-def script(changes: Sequence[Change]) -> tuple[str, ...]:
-    """One transaction, a command on each line: nothing, or all of it."""
+def script(changes: Sequence[Change], lan: Sequence[str] = ()) -> tuple[str, ...]:
+    """One transaction, a command on each line: nothing, or all of it. `lan`: interfaces, quoted, for whom it needs."""
     going = [place_of(change.slot, change.before) for change in changes if change.before is not None]
     coming = [place_of(change.slot, change.after) for change in changes if change.after is not None]
     if not going and not coming:
@@ -137,8 +170,8 @@ def script(changes: Sequence[Change]) -> tuple[str, ...]:
     return (
         f"add table {TABLE}",
         *(line for name in names for line in _definition(name)),
-        *(place.line(verb) for place in going for verb in ("add", "delete")),
-        *(place.line("add") for place in coming),
+        *(line for place in going for line in place.goes()),
+        *(place.comes(lan) for place in coming),
     )
 
 
@@ -174,6 +207,9 @@ def _members(name: str) -> tuple[_Members, ...]:
 
 def _definition(name: str) -> Iterator[str]:
     """The sets, chains and rules of one penalty: `block`, or kind and value; for subnets also family and length."""
+    if name.endswith("_everyone"):
+        yield from _for_everyone(name, int(name.split("_")[1]))
+        return
     subnets, members = _SUBNETS.fullmatch(name), _members(name)
     kind, _, value = (subnets["penalty"] if subnets else name).partition("_")
     if name == "block":
@@ -213,8 +249,20 @@ def _metered(members: Iterable[_Members], purposes: Sequence[str], options: str)
 
 def _cap(members: Iterable[_Members], sessions: int) -> Iterator[str]:
     for it in members:
-        count = f"add @{it.metered('seen')} {{ {it.key('saddr')} ct count over {sessions} }} drop"
-        yield f"ct state new {it.match('saddr')} {count}"
+        yield f"ct state new {it.match('saddr')} {_beyond(it, sessions)}"
+
+
+def _for_everyone(name: str, sessions: int) -> Iterator[str]:
+    """The set is of interfaces: an empty one caps nobody."""
+    members = _members(name)
+    yield f"add set {TABLE} {name} {{ type ifname; }}"
+    yield from _metered(members, ("seen",), "")
+    rules = (f"iifname @{name} ct state new {_beyond(it, sessions)}" for it in members)
+    yield from _chain(name, "forward", "filter", rules)
+
+
+def _beyond(it: _Members, sessions: int) -> str:
+    return f"add @{it.metered('seen')} {{ {it.key('saddr')} ct count over {sessions} }} drop"
 
 
 def _limit(members: Iterable[_Members], bits_per_second: int, box: str) -> Iterator[str]:
@@ -276,6 +324,8 @@ def _slot(device: str, name: re.Match[str], value: str) -> tuple[Slot, Penalty]:
     """ValueError for an element that is no MAC, no address, or no subnet of its set's length."""
     if name["mac"]:
         return Slot(device, Block.kind, Station(mac=Mac.parse(value))), Block()
+    if name["each"]:
+        return Slot(device, SessionCap.kind), SessionCap(int(name["each"]))
     penalty = _penalty(name)
     if name["length"]:
         return Slot(device, penalty.kind, network=ip_network(f"{value}/{name['length']}")), penalty

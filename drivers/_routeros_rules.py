@@ -15,19 +15,23 @@ from switchguard.core.penalties import Block, Penalty, RateLimit, SessionCap
 from switchguard.errors import DeviceError, UnexpectedOutput
 from switchguard.ports import Session
 
-from . import _macs
-from ._routeros_print import Row, listed, listed_if_known
+from . import _macs, _routeros_chips
+from ._routeros_chips import Chip
+from ._routeros_print import Row, listed_if_known
 from ._typed import Dialect, Step
 
-PORTS = "/interface bridge port print terse without-paging"
-BRIDGE, QUEUE = "/interface bridge filter", "/queue simple"
+BRIDGE, CHIP, QUEUE = "/interface bridge filter", "/interface ethernet switch rule", "/queue simple"
 RAW = {4: "/ip firewall raw", 6: "/ipv6 firewall raw"}
 FILTER = {4: "/ip firewall filter", 6: "/ipv6 firewall filter"}
 LISTS = (BRIDGE, *RAW.values(), *FILTER.values(), QUEUE)
+_NOT_EVERYWHERE = (CHIP, RAW[6], FILTER[6])
+"""Missing from devices without a switch chip, without rules for it, or without IPv6."""
 _OURS = "switchguard:"
 _KINDS = (Block.kind, RateLimit.kind, SessionCap.kind)
 _WHOLE_MAC, _WHOLE_ADDRESS = "/FF:FF:FF:FF:FF:FF", re.compile(r"/(?:32|128)\b")
 _RATE = re.compile(r"(\d+)([kMG]?)/(\d+)([kMG]?)")
+_NONE = '""'
+"""How nothing is typed."""
 _FACTOR = {"": 1, "k": 1_000, "M": 1_000_000, "G": 1_000_000_000}
 
 
@@ -39,11 +43,11 @@ class Rule:
     told: Mapping[str, str]
 
     def matches(self, menu: str, row: Row) -> bool:
-        said = {key: _normal(key, row.fields.get(key, "")) for key in self.told}
-        return menu == self.menu and row.in_force and said == {k: _normal(k, v) for k, v in self.told.items()}
+        whole = all(key in row.fields and _is(key, row.fields[key], value) for key, value in self.told.items())
+        return menu == self.menu and row.in_force and whole
 
     def line(self, comment: str, place: str = "") -> str:
-        told = " ".join(f"{key}={value}" for key, value in self.told.items())
+        told = " ".join(f"{key}={value or _NONE}" for key, value in self.told.items())
         return f'{self.menu} add {told} comment="{comment}"{place}'
 
 
@@ -52,9 +56,9 @@ class Config:
     """The lists as they stand."""
 
     lists: Mapping[str, tuple[Row, ...]] = field(default_factory=lambda: dict.fromkeys(LISTS, ()))
-    """Those for IPv6 are missing from a router without that package."""
-    unseen: tuple[str, ...] = ()
-    """Ports of a switch between which its chip forwards."""
+    """Without those that the device does not have."""
+    chips: tuple[Chip, ...] = ()
+    """Of a switch: those that forward by themselves."""
     routes: bool = True
     """Whether packets of clients pass its lists of IP and its queues: not at an access switch."""
 
@@ -66,14 +70,15 @@ class Config:
 
 
 def _read(session: Session) -> Config:
-    found = {menu: listed_if_known(session, f"{menu} print terse without-paging") for menu in LISTS}
-    needed = [menu for menu, of in found.items() if of is None and not menu.startswith("/ipv6")]
+    is_switch = session.device.role is not Role.GATEWAY
+    menus = (*LISTS, CHIP) if is_switch else LISTS
+    found = {menu: listed_if_known(session, f"{menu} print terse without-paging") for menu in menus}
+    needed = [menu for menu, of in found.items() if of is None and menu not in _NOT_EVERYWHERE]
     if needed:
         raise UnexpectedOutput(session.device.name, needed[0], "there is no list")
-    chip = () if session.device.role is Role.GATEWAY else listed(session, PORTS)
     return Config(
         {menu: of for menu, of in found.items() if of is not None},
-        tuple(row.fields.get("interface", "?") for row in chip if "H" in row.flags and row.in_force),
+        _routeros_chips.read(session) if is_switch else (),
         session.device.role is not Role.ACCESS,
     )
 
@@ -149,13 +154,18 @@ def _rules(slot: Slot, penalty: Penalty, config: Config) -> tuple[Rule, ...]:
             raise DeviceError(slot.device, f"RouterOS cannot express {penalty} in {slot}")
     for rule in wanted:
         if rule.menu not in config.lists:
-            raise DeviceError(slot.device, f"it has no list {rule.menu}: IPv6 is not installed")
+            why = "its switch chip has no rules" if rule.menu == CHIP else "IPv6 is not installed"
+            raise DeviceError(slot.device, f"it has no list {rule.menu}: {why}")
     return wanted
 
 
 def _mac_rules(mac: str, config: Config) -> Iterator[Rule]:
+    """A chip looks at what its ports receive: what comes from the MAC at one of them, what goes to it at another."""
     for whose in ("src-mac-address", "dst-mac-address"):
         yield Rule(BRIDGE, {"chain": "forward", whose: f"{mac}{_WHOLE_MAC}", "action": "drop"})
+        for chip in config.chips:
+            told = {"switch": chip.name, "ports": ",".join(chip.ports), whose: f"{mac}{_WHOLE_MAC}"}
+            yield Rule(CHIP, {**told, "new-dst-ports": ""})
     for menu in RAW.values():
         if menu in config.lists:
             yield Rule(menu, {"chain": "prerouting", "src-mac-address": mac, "action": "drop"})
@@ -166,6 +176,13 @@ def _cap(address: Address, most: int) -> Rule:
     return Rule(
         FILTER[address.version], {**told, "connection-limit": f"{most},{address.max_prefixlen}", "action": "drop"}
     )
+
+
+def _is(key: str, said: str, wanted: str) -> bool:
+    """A chip may tell the ports of a rule in another order, and one that is offloaded no more does no harm."""
+    if key == "ports":
+        return set(wanted.split(",")) <= set(said.split(","))
+    return _normal(key, said) == _normal(key, wanted)
 
 
 def _normal(key: str, value: str) -> str:
@@ -190,7 +207,21 @@ def _assume(changes: Sequence[Change]) -> Config:
 
 
 def _steps(changes: Sequence[Change], config: Config) -> tuple[Step, ...]:
+    _require_room(changes, config)
     return tuple(_step(change, config) for change in changes)
+
+
+def _require_room(changes: Sequence[Change], config: Config) -> None:
+    """Ours come first, so that one too many would push somebody else's out of the chip. DeviceError for that."""
+    replaced = {_comment(change.slot) for change in changes}
+    stay = [row for row in config.lists.get(CHIP, ()) if row.fields.get("comment") not in replaced]
+    come = [rule for change in changes if change.after for rule in _rules(change.slot, change.after, config)]
+    for chip in config.chips:
+        used = sum(row.fields.get("switch") == chip.name for row in stay)
+        more = sum(rule.menu == CHIP and rule.told["switch"] == chip.name for rule in come)
+        if more and used + more > chip.room:
+            why = f"switch chip {chip.name} ({chip.kind}) surely has room for {chip.room} rules, not for {used + more}"
+            raise DeviceError(changes[0].slot.device, why)
 
 
 def _step(change: Change, config: Config) -> Step:
@@ -199,7 +230,7 @@ def _step(change: Change, config: Config) -> Step:
     wanted = _rules(change.slot, change.after, config) if change.after else ()
     removed = (f'{menu} remove [find comment="{comment}"]' for menu in dict.fromkeys(menu for menu, _ in stands))
     return Step(
-        (*removed, *(rule.line(comment, _before_others(config.lists[rule.menu])) for rule in wanted)),
+        (*removed, *(rule.line(comment, _before_others(rule.menu, config.lists[rule.menu])) for rule in wanted)),
         minus=tuple(f"{menu} {_said(row)}" for menu, row in stands),
         plus=tuple(rule.line(comment) for rule in wanted),
     )
@@ -209,18 +240,18 @@ def _said(row: Row) -> str:
     return " ".join(f"{key}={value}" for key, value in row.fields.items())
 
 
-def _before_others(of: Sequence[Row]) -> str:
-    """Dynamic rows, such as the counters of fasttrack, are always first."""
-    others = (row for row in of if "D" not in row.flags and not row.fields.get("comment", "").startswith(_OURS))
+def _before_others(menu: str, of: Sequence[Row]) -> str:
+    """Dynamic rows, such as the counters of fasttrack, are always first; not so those of a chip (802.1X, snooping)."""
+    movable = (row for row in of if menu == CHIP or "D" not in row.flags)
+    others = (row for row in movable if not row.fields.get("comment", "").startswith(_OURS))
     first = next(others, None)
     return f" place-before={first.number}" if first else ""
 
 
 def _obstacle(slot: Slot, config: Config) -> str:
-    if slot.station.mac and config.unseen:
-        ports = ", ".join(config.unseen)
-        return f"its switch chip forwards between {ports}, which no bridge filter sees; set hw=no on them"
-    if not slot.station.mac and not config.routes:
+    if slot.station.mac:
+        return next((chip.why_not for chip in config.chips if chip.why_not), "")
+    if not config.routes:
         return "an access switch bridges: what has to be done by address belongs on the router"
     if slot.kind == RateLimit.kind and slot.address:
         for row in config.lists.get(FILTER[slot.address.version], ()):

@@ -21,13 +21,18 @@ Writes, through NAPALM's configuration session; a preview is the device's own di
   MAC; a denial without static drop is no block. The next push of any block or release brings the list in line.
 * limit: policy-map `SWITCHGUARD-<port>` of type quality-of-service with a policer, attached inbound (what the client
   sends; burst of 1.5 seconds' worth), and `shape rate` on the port (what it receives), in whole kbit/s from 8 on.
+* cap, on switches that translate: `ip nat translation max-entries N A`, and `... N host` for everybody by himself; see
+  `_nat_caps`. A host that has reached its cap gets no new translation until it has fewer than the low mark, which is a
+  share of the cap (`ip nat translation low-mark PERCENT host`): a capped client may stand still for longer than it is
+  over the number. We leave that mark as it is.
 * quarantine: `switchport access vlan N`, with an empty policy-map that keeps the VLAN it came from; see `_quarantine`.
 
 Oddities: NAPALM saves after a commit (`write memory`), and keeps the *startup* configuration for its own rollback,
 which we do not use. The diff is a unified one with three lines of context, so the interface of a changed line may not
 be shown.
 Sources: Arista AVD schema and golden configurations (static drop, access lists with address and inverse mask, police,
-service-policy, shape rate); EOS User Manual (access lists on ports and channels); NAPALM 5 (eos.py).
+service-policy, shape rate, NAT); Arista on the low mark, as quoted at OpenConfig; EOS User Manual (access lists on
+ports and channels); NAPALM 5 (eos.py).
 """
 
 import json
@@ -38,11 +43,11 @@ from typing import Any
 
 from switchguard.core.changes import Change, Diff, Enforced, Facts, Slot
 from switchguard.core.model import FdbEntry, Mac, Neighbor, Station
-from switchguard.core.penalties import Block, Penalty, Quarantine, RateLimit
+from switchguard.core.penalties import Block, Penalty, Quarantine, RateLimit, SessionCap
 from switchguard.errors import DeviceError, UnexpectedOutput
 from switchguard.ports import Session
 
-from . import _candidate, _config_lines, _mac_list, _port_limit, _port_names, _quarantine, _static_drop
+from . import _candidate, _config_lines, _mac_list, _nat_caps, _port_limit, _port_names, _quarantine, _static_drop
 from ._candidate import Dialect
 from ._config_lines import Config, Edit, Line, Part
 from ._port_limit import Wording
@@ -56,7 +61,7 @@ SHOW_CONFIG = "show running-config | include " + "|".join(
         "^interface|^   service-policy|^   shape rate|^   mac access-group|^   channel-group",
         "^   switchport access vlan|^   switchport mode",
         "^   no switchport$|^   switchport$|^switchport default mode",
-        "^mac access-list|^ip access-list|^ipv6 access-list",
+        "^mac access-list|^ip access-list|^ipv6 access-list|^ip nat translation max-entries",
         "^   [0-9]+ permit|^   [0-9]+ deny|^   [0-9]+ remark|^   counters per-entry|^   statistics per-entry",
         "^end",
     )
@@ -74,8 +79,14 @@ _NO_PORTS = {"", "cpu", "drop", "router", "switch"}
 class AristaEOS(SnmpTables):
     platform = "arista_eos"
     facts = Facts(
-        penalties={Block.kind: ("mac_vlan",), RateLimit.kind: ("port",), Quarantine.kind: ("port",)},
+        penalties={
+            Block.kind: ("mac_vlan",),
+            SessionCap.kind: ("address", "everyone"),
+            RateLimit.kind: ("port",),
+            Quarantine.kind: ("port",),
+        },
         directions="both",
+        only_ipv4=frozenset({SessionCap.kind}),
         ownership="ledger",
         diff="device",
         dry_run_diff="device",
@@ -89,6 +100,8 @@ class AristaEOS(SnmpTables):
             "an empty policy-map that is attached to nothing stays in the configuration",
             "how `show mac address-table | json` shows a static drop",
             "class class-default takes a policer, and a policer or shape rate typed again replaces the one before",
+            "a cap counts the translations of an inside address, whatever their protocol and VRF",
+            "for a host with a cap of its own, that one counts and not the one for all hosts",
             "`show ip arp vrf all | json` groups neighbours by VRF, as `show arp vrf all` does",
         ),
     )
@@ -187,6 +200,8 @@ def _parts(slot: Slot, penalty: Penalty | None) -> tuple[Part, ...]:
     match slot.kind, penalty:
         case Block.kind, None | Block(by="mac"):
             return _static_drop.parts(slot, penalty, undo="no {} drop")
+        case SessionCap.kind, None | SessionCap():
+            return _nat_caps.parts(_nat_caps.EOS, slot, penalty)
         case RateLimit.kind, None:
             return _limit(slot, None)
         case RateLimit.kind, RateLimit(bits_per_second=bps) if bps % 1_000 == 0 and bps // 1_000 >= LEAST_KBPS:
@@ -205,7 +220,8 @@ def _limit(slot: Slot, kbps: int | None) -> tuple[Part, ...]:
 
 
 def _standing(device: str, config: Config) -> Enforced:
-    return _static_drop.standing(device, config) | {
+    caps = _nat_caps.standing(_nat_caps.EOS, device, config)
+    return {**_static_drop.standing(device, config), **caps} | {
         Slot(device, RateLimit.kind, Station(port=_eos_name(port))): RateLimit(_rate(config, port))
         for port in _port_limit.our_ports(_POLICY, config)
     }
@@ -226,6 +242,8 @@ def _rate(config: Config, port: str) -> int:
 def _obstacle(slot: Slot, config: Config) -> str:
     if slot.kind == Block.kind:
         return _static_drop.obstacle(slot, config)
+    if slot.kind == SessionCap.kind:
+        return ""
     port = _port_names.long(slot.station.port or "")
     name = _port_limit.foreign_policy(_POLICY, config, port)
     if name:

@@ -1,4 +1,4 @@
-"""Cisco ASA, and Firepower running it: who uses the gateway, and whom its access list lets through no more.
+"""Cisco ASA, and Firepower running it: who uses the gateway, whom it lets through no more, and whom not at will.
 
 Reads
 * `show conn`: see `_asa_tables`. Which side the clients are on is told by the interfaces that the site names, else by
@@ -6,7 +6,7 @@ Reads
 * the number of connections over SNMP where it is configured: CISCO-FIREWALL-MIB, cfwConnectionStatValue, walked
   because some builds answer a GET only after that, else CISCO-UNIFIED-FIREWALL-MIB; `show conn count` otherwise.
 * `show arp`, and over SNMP what an ASA tells (`_snmp_tables`). Routed, it has no forwarding table.
-* `show running-config | include ...`, whose `: end` proves that it is whole.
+* `show running-config | include ...`, twice, whose `: end` proves that it is whole.
 
 Writes
 * block by address or subnet: an entry of the object-group `SWITCHGUARD-BLOCK`. The administrator makes the group with
@@ -19,28 +19,35 @@ Writes
 
   While any of it is missing nothing of ours would be in force, so that nothing is written. Where in the list the line
   stands is the administrator's business. `shun` would need no preparation, but is lost at a reload and a failover.
-* an access list is asked for new connections only. `clear conn address A` ends the others.
-* what it does not do: `per-client-max` is a number in a class of the administrator's policy, the same for everybody in
-  it, and a policer likewise. A routed ASA cannot block a MAC.
+* cap and limit of an address: classes of our own in the policy that the administrator applies to all interfaces
+  (`service-policy global_policy global`, as every ASA begins with), with `per-client-max`, and with `police input` for
+  both directions; see `_asa_policies`. The policy itself, its other classes and those of interfaces stay as they are;
+  where one of them would decide instead, a cap or limit is refused. Limits are of IPv4 addresses.
+* access lists and policies are asked for new connections only: those that stand keep their rate, and are not ended by a
+  cap. `clear conn address A` ends them after a block.
+
+A routed ASA cannot block a MAC.
 
 Oddities: connections to the ASA itself are in its counts, but not in `show conn`.
-Sources: ASA Series Command Reference and CLI Configuration Guide (object groups, access lists, show and clear conn,
-shun); documents of Cisco's TAC on connection flags; recordings of genieparser; captures from public reports.
+Sources: ASA Series Command Reference and CLI Configuration Guide (object groups, access lists, service policies,
+connection settings, QoS, show and clear conn, shun); documents of Cisco's TAC on connection flags; recordings of
+genieparser; captures from public reports.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, ip_network
 from typing import ClassVar
 
 from switchguard.core.changes import Change, Enforced, Facts, Slot
 from switchguard.core.model import Address, Mac, NatSize, NatUsage, Neighbor, Network
-from switchguard.core.penalties import Block
+from switchguard.core.penalties import Block, RateLimit, SessionCap
 from switchguard.errors import DeviceError, UnexpectedOutput
 from switchguard.ports import Capture, NatTable, Session
 
-from . import _asa_tables
+from . import _asa_policies, _asa_tables
+from ._asa_policies import Policies
 from ._asa_tables import Rank
 from ._captured import require_whole_rows
 from ._rows import rows
@@ -55,6 +62,8 @@ SHOW_CONFIG = (
     "show running-config | include ^object-group|^ network-object|^ group-object"
     f"|^access-list .* object-group {GROUP} |^access-group|^: end"
 )
+LIMITS = 40
+"""A policy takes 63 classes. The administrator's, and those of caps, need some of them."""
 CFW_CONNECTION_STAT_VALUE = "1.3.6.1.4.1.9.9.147.1.2.2.2.1.5"
 _CURRENT_IP = (40, 6)
 """protoIp, currentInUse."""
@@ -68,19 +77,30 @@ class Config:
     entries: frozenset[Network] = frozenset()
     lacks: str = ""
     """Why no entry is in force, or none can be added; empty where nothing is missing."""
+    policies: Policies = field(default_factory=Policies)
 
 
 class CiscoASA(Typed, SnmpTables):
     platform = "cisco_asa"
     facts = Facts(
-        penalties={Block.kind: ("address", "network")},
+        penalties={
+            Block.kind: ("address", "network"),
+            SessionCap.kind: ("address",),
+            RateLimit.kind: ("address",),
+        },
         directions="source",
+        only_ipv4=frozenset({RateLimit.kind}),
+        capacity={RateLimit.kind: LIMITS},
         ownership="named set",
         unverified=(
             "nothing has been run on an ASA; commands and texts follow its references and public captures",
             "`| include` takes alternatives, and matches whole lines of the configuration with their indentation",
             "clear conn answers with the number of connections that it deleted",
             "show nameif has the columns Interface, Name and Security",
+            "a configuration has our classes as they were typed, perhaps with more behind, and any as any4 or any6",
+            "the class of a limit sees what the client sends at its own interface and what it receives at the others, "
+            "and every interface has a policer of its own",
+            "a policer that is typed again replaces the one before",
         ),
     )
     captures: ClassVar[Mapping[str, Capture]] = _asa_tables.CAPTURES
@@ -124,24 +144,30 @@ _HEAD = f"object-group network {GROUP}"
 _ENTRY = re.compile(r" network-object (?:host )?(\S+)(?: ([\d.]+))?")
 _DENIES = re.compile(rf"access-list (\S+) extended deny ip object-group {GROUP} any(?: log\b.*)?")
 _BOUND = re.compile(r"access-group (\S+) (?:in interface \S+|global)\b.*")
-_OTHERS = re.compile(r"object-group \S.*| (?:network|group)-object \S.*|access-(?:list|group) \S.*")
+_KNOWN = re.compile(r"object-group \S.*| (?:network|group)-object \S.*|access-(?:list|group) \S.*")
 
 
 def _read(session: Session) -> Config:
-    """UnexpectedOutput for an answer without its end, or a line that was not asked for."""
-    device = session.device.name
-    lines = [line.rstrip() for line in session.ask(SHOW_CONFIG).splitlines() if line.strip()]
-    if not lines or lines[-1] != ": end":
-        raise UnexpectedOutput(device, lines[-1] if lines else "", "a running configuration without its end")
+    device, lines = session.device.name, _shown(session, SHOW_CONFIG, _KNOWN)
     entries: list[Network] = []
     section = ""
-    for line in lines[:-1]:
-        if not _OTHERS.fullmatch(line):
-            raise UnexpectedOutput(device, line)
+    for line in lines:
         section = section if line.startswith(" ") else line
         if section == _HEAD and line != _HEAD:
             entries.append(_entry(device, line))
-    return Config(frozenset(entries), _lacks(lines, entries))
+    told = _shown(session, _asa_policies.SHOW_CONFIG, _asa_policies.KNOWN)
+    return Config(frozenset(entries), _lacks(lines, entries), _asa_policies.read(device, told))
+
+
+def _shown(session: Session, command: str, known: re.Pattern[str]) -> list[str]:
+    """UnexpectedOutput for an answer without its end, or a line that was not asked for."""
+    lines = [line.rstrip() for line in session.ask(command).splitlines() if line.strip()]
+    if not lines or lines[-1] != ": end":
+        raise UnexpectedOutput(session.device.name, lines[-1] if lines else "", "a configuration without its end")
+    for line in lines[:-1]:
+        if not known.fullmatch(line):
+            raise UnexpectedOutput(session.device.name, line)
+    return lines[:-1]
 
 
 def _entry(device: str, line: str) -> Network:
@@ -169,10 +195,10 @@ def _lacks(lines: Sequence[str], entries: Sequence[Network]) -> str:
 
 
 def _standing(device: str, config: Config) -> Enforced:
-    """Nothing where nothing is in force."""
-    if config.lacks:
-        return {}
-    return {_slot(device, entry): Block(by="address") for entry in config.entries - {STAYS}}
+    """No block where none is in force."""
+    blocked = frozenset() if config.lacks else config.entries - {STAYS}
+    blocks = {_slot(device, entry): Block(by="address") for entry in blocked}
+    return {**blocks, **_asa_policies.standing(device, config.policies)}
 
 
 def _slot(device: str, entry: Network) -> Slot:
@@ -182,12 +208,22 @@ def _slot(device: str, entry: Network) -> Slot:
 
 
 def _assume(changes: Sequence[Change]) -> Config:
-    return Config(frozenset({STAYS, *(_who(change.slot) for change in changes if change.before)}))
+    blocks, others = _apart(changes)
+    entries = frozenset({STAYS, *(_who(change.slot) for change in blocks if change.before)})
+    return Config(entries, policies=_asa_policies.assume(others))
+
+
+def _apart(changes: Sequence[Change]) -> tuple[list[Change], list[Change]]:
+    """Blocks, and what the service policy is for."""
+    blocks = [change for change in changes if change.slot.kind == Block.kind]
+    return blocks, [change for change in changes if change.slot.kind != Block.kind]
 
 
 def _steps(changes: Sequence[Change], config: Config) -> tuple[Step, ...]:
     """Entering the group would make it, if it were not there: the obstacle is asked before."""
-    return tuple(step for change in changes if (step := _step(change, config)))
+    blocks, others = _apart(changes)
+    in_group = (step for change in blocks if (step := _step(change, config)))
+    return (*in_group, *_asa_policies.steps(others, config.policies))
 
 
 def _step(change: Change, config: Config) -> Step | None:
@@ -218,7 +254,11 @@ def _spelled(entry: Network) -> str:
     return entry.with_netmask.replace("/", " ") if isinstance(entry, IPv4Network) else str(entry)
 
 
-DIALECT: Dialect[Config] = Dialect(_read, _assume, _standing, _steps, lambda _, config: config.lacks)
+def _obstacle(slot: Slot, config: Config) -> str:
+    return config.lacks if slot.kind == Block.kind else _asa_policies.obstacle(slot, config.policies)
+
+
+DIALECT: Dialect[Config] = Dialect(_read, _assume, _standing, _steps, _obstacle)
 
 
 # --- show commands ---------------------------------------------------------------------------------------------------

@@ -8,23 +8,29 @@ Reads
   and else every VLAN is asked for its own (`_vlan_bridges`). The command has three layouts (Catalyst 2960-9000; 6500;
   4500); rows that lead to the CPU, the router or nowhere (`Drop`) are no places where a station could be and are left
   out.
-* `show ip arp`: the global table, without the switch's own and static rows (age `-`). VRFs and IPv6 are read over
-  SNMP only.
+* `show ip arp`, of the global table and of every VRF (`_cisco_arp`). IPv6 is read over SNMP only. An agent tells of the
+  global table only, since VRFs need contexts that nobody configures: a gateway with clients in VRFs is to be read
+  without SNMP.
 * `show ip dhcp snooping binding`: leases that the switch overheard, where the site asks for them.
 * `show clock`, `show ip nat translations verbose`, `show ip nat statistics`: see `_cisco_nat`.
-* the size of the table over SNMP where it is configured and one of three MIBs counts (`_cisco_nat_snmp`).
+* the size of the table over SNMP where it is configured and one of three MIBs counts (`_cisco_nat_snmp`). None of them
+  has the table's limit, so `show ip nat statistics` is asked for it as well where there is a command line.
 * `show running-config | include ...`: static drops, our policies, what is attached where, caps; see `_config_lines`.
 
 Writes, through NAPALM's merge candidate
 * block: `mac address-table static M vlan V drop`, taken back without the word drop (Catalyst 3560, 2960 and IE
   guides; peers that add it, such as hier_config, write a form that Cisco does not document). Frames from and to the
   MAC go, in that VLAN, on that switch; not those that the switch itself answers.
-* limit: policy-map `SWITCHGUARD-<port>` with a policer, attached to the access port inbound: what the client sends.
-  Burst is 1.5 seconds' worth, at least 8,000 and at most 1,000,000 octets, which is what a Catalyst 3750 takes.
+* limit of one client, on routers that translate: a class of its own, policed in both directions on the interface that
+  says `ip nat inside`; see `_address_limit`, which also says what is in its way. A device is asked for these lines in
+  a second question, and only if its role is `gateway`: a line of IOS holds 254 characters. Which interface is inside,
+  the router says, not the site.
+* limit of a port: policy-map `SWITCHGUARD-<port>` with a policer, attached to the access port inbound: what the client
+  sends. Burst is 1.5 seconds' worth, at least 8,000 and at most 1,000,000 octets, which is what a Catalyst 3750 takes.
   `police cir` is the form of routers and IOS-XE; 2960, 3560 and 3750 know only the `catalyst` form. A plug-in for
   those is two lines: `class Catalyst(CiscoIOS): police = "catalyst"`. Both are read.
-* cap, on routers that translate: `ip nat translation max-entries host A N`; see `_cisco_caps`. The client's sessions
-  are forgotten one by one (`_cisco_clear`).
+* cap, on routers that translate: `ip nat translation max-entries host A N`, and `... all-host N` for everybody by
+  himself; see `_nat_caps`. The client's sessions are forgotten one by one (`_cisco_clear`).
 * quarantine: `switchport access vlan N` on a port that is said to be an access port, with an empty policy-map that
   keeps the VLAN it came from; see `_quarantine`.
 
@@ -43,21 +49,25 @@ from typing import ClassVar, Literal
 from switchguard.core.changes import Enforced, Facts, Slot
 from switchguard.core.model import Address, FdbEntry, Lease, Mac, NatSize, NatUsage, Neighbor, Network, Station
 from switchguard.core.penalties import Block, Penalty, Quarantine, RateLimit, SessionCap
-from switchguard.errors import DeviceError, UnexpectedOutput
+from switchguard.errors import DeviceError, UnexpectedOutput, Unreachable
 from switchguard.ports import Capture, NatTable, Session
 
 from . import (
-    _cisco_caps,
+    _address_limit,
+    _cisco_arp,
     _cisco_clear,
+    _cisco_limits,
     _cisco_nat,
     _cisco_nat_snmp,
+    _nat_caps,
     _port_limit,
     _port_names,
     _quarantine,
     _static_drop,
     _vlan_bridges,
 )
-from ._candidate import Dialect
+from ._candidate import Dialect, Together
+from ._cisco_arp import MAC, PREAMBLE
 from ._cisco_nat_snmp import CNE_ADDR_TRANSLATION_NUM_ACTIVE
 from ._cisco_switch import CiscoSwitch
 from ._config_lines import Config, Part
@@ -67,15 +77,19 @@ from ._static_drop import TableRow
 SHOW_CONFIG = (
     "show running-config | include "
     "^mac address-table static|^policy-map|^ +class|^ +police|^interface|^ service-policy"
-    "|^ switchport access vlan|^ switchport mode|^ no switchport$|^ channel-group|^ip nat translation max-entries|^end"
+    "|^ switchport access vlan|^ switchport mode|^ no switchport$|^ channel-group|^ip nat translation max-entries"
+    "|^control-plane|^end"
 )
+SHOW_ROUTER_CONFIG = (
+    "show running-config | include ^interface|^ ip address|^ ipv6 address|^ ip nat inside|^ service-policy"
+    "|^policy-map|^ +class|^ +police|^class-map|^ match access-group name SG-|^(ip|ipv6|mac|arp) access-list"
+    "|^ .*permit ip.* host |^control-plane|^end"
+)
+"""A command line of IOS holds 254 characters."""
 _POLICY = Wording("policy-map ", "service-policy input ")
 _QUARANTINE = _quarantine.Wording("policy-map ", says_access=True, told_as=_port_names.short)
 LEAST_BPS = 8_000
 """Below this no policer of IOS goes (IOS QoS command reference, `police`)."""
-
-_PREAMBLE = re.compile(r"Load for five secs: .*; five minutes: \d+%|Time source is .+, \d+:\d\d:\d\d\S* .+ \d{4}")
-_MAC = r"[0-9a-f]{4}(?:\.[0-9a-f]{4}){2}"
 
 
 class CiscoIOS(CiscoSwitch):
@@ -84,11 +98,12 @@ class CiscoIOS(CiscoSwitch):
     facts = Facts(
         penalties={
             Block.kind: ("mac_vlan",),
-            SessionCap.kind: ("address",),
-            RateLimit.kind: ("port",),
+            SessionCap.kind: ("address", "everyone"),
+            RateLimit.kind: ("address", "port"),
             Quarantine.kind: ("port",),
         },
         directions="both",
+        only_ipv4=frozenset({SessionCap.kind}),
         ownership="ledger",
         diff="device",
         dry_run_diff="computed",
@@ -103,11 +118,19 @@ class CiscoIOS(CiscoSwitch):
             "every operational Ethernet VLAN answers with its own bridge tables, also one without ports",
             "In_bytes of IOS-XE translations are the client's outgoing octets",
             "a cap on translations that is typed again replaces the one before",
+            "for a host with a cap of its own, that one counts and not the one for all hosts",
+            "a router polices classes in both directions on any inside interface, sub-interfaces and SVIs included",
+            "a class can be added to and taken from a policy that is attached",
+            "a class-map matches an IPv6 access list by its name, as it does one of IPv4",
+            "the default context of an agent has the neighbours of the global table only",
             "the modules of a router that counts its translations over SNMP each count their own",
         ),
     )
 
-    captures: ClassVar[Mapping[str, Capture]] = {"translations": _cisco_nat.CAPTURE}
+    captures: ClassVar[Mapping[str, Capture]] = {
+        "translations": _cisco_nat.CAPTURE,
+        "limits": _cisco_limits.CAPTURE,
+    }
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -126,7 +149,7 @@ class CiscoIOS(CiscoSwitch):
         return _vlan_bridges.fdb(session) if _vlan_bridges.has_vlans(session) else super().fdb(session)
 
     def cli_arp(self, session: Session) -> tuple[Neighbor, ...]:
-        return tuple(_arp(session.device.name, session.ask("show ip arp")))
+        return _cisco_arp.neighbors(session)
 
     def leases(self, session: Session, at: datetime) -> tuple[Lease, ...]:
         return tuple(_leases(session.device.name, session.ask("show ip dhcp snooping binding"), at))
@@ -136,18 +159,26 @@ class CiscoIOS(CiscoSwitch):
         return _cisco_nat.usage(session.device.name, session.ask("show ip nat translations verbose"), clock)
 
     def read_capture(self, chunks: Iterable[bytes], table: str, inside: Sequence[Network]) -> NatTable:
+        if table == "limits":
+            return _cisco_limits.read_capture(chunks, self.platform, inside)
         return _cisco_nat.read_capture(chunks, self.platform, inside)
 
     def nat_size(self, session: Session) -> NatSize:
-        """Over SNMP without the limit, which only the command tells."""
+        """Counted over SNMP where that counts anything. The limit only the command tells; of a router that is too busy
+        to be logged into, the count alone is better than nothing."""
         device = session.device.name
         counted = _cisco_nat_snmp.entries(session) if session.speaks("snmp") else None
-        if counted or not session.speaks("cli"):
+        if not session.speaks("cli"):
             if counted is None:
                 raise UnexpectedOutput(device, CNE_ADDR_TRANSLATION_NUM_ACTIVE, "the agent counts no translations")
             return NatSize(device, counted, None)
-        entries, limit = _cisco_nat.size(device, session.ask("show ip nat statistics"))
-        return NatSize(device, entries, limit)
+        try:
+            entries, limit = _cisco_nat.size(device, session.ask("show ip nat statistics"))
+        except Unreachable:
+            if not counted:
+                raise
+            return NatSize(device, counted, None)
+        return NatSize(device, counted or entries, limit)
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
@@ -156,7 +187,21 @@ class CiscoIOS(CiscoSwitch):
 
     @property
     def dialect(self) -> Dialect:
-        return Dialect(SHOW_CONFIG, self._parts, _standing, _obstacle, "commands", _QUARANTINE, closing=("end",))
+        return Dialect(
+            SHOW_CONFIG,
+            self._parts,
+            _standing,
+            _obstacle,
+            "commands",
+            _QUARANTINE,
+            closing=("end",),
+            at_gateways=SHOW_ROUTER_CONFIG,
+            together=Together(
+                lambda slot: slot.kind == RateLimit.kind and slot.address is not None,
+                lambda device, config, changes: _address_limit.edits(device, config, changes, self._policer),
+                lambda changes: _address_limit.rendered(changes, self._policer),
+            ),
+        )
 
     def mac_table(self, device: str, text: str) -> tuple[TableRow, ...]:
         return _mac_table(device, text)
@@ -166,7 +211,7 @@ class CiscoIOS(CiscoSwitch):
             case Block.kind, None | Block(by="mac"):
                 return _static_drop.parts(slot, penalty, undo="no {}")
             case SessionCap.kind, None | SessionCap():
-                return _cisco_caps.parts(slot, penalty)
+                return _nat_caps.parts(_nat_caps.IOS, slot, penalty)
             case RateLimit.kind, None:
                 return _port_limit.parts(_POLICY, slot, None)
             case RateLimit.kind, RateLimit(bits_per_second=bps):
@@ -175,7 +220,7 @@ class CiscoIOS(CiscoSwitch):
 
     def _policer(self, device: str, bps: int) -> str:
         if bps < LEAST_BPS:
-            raise DeviceError(device, f"IOS cannot limit a port to {bps} bit/s, only to {LEAST_BPS} or more")
+            raise DeviceError(device, f"IOS cannot limit anything to {bps} bit/s, only to {LEAST_BPS} or more")
         burst = min(max(bps * 3 // 16, 8_000), 1_000_000)
         if self.police == "catalyst":
             return f"police {bps} {burst} exceed-action drop"
@@ -186,10 +231,10 @@ class CiscoIOS(CiscoSwitch):
 
 
 def _standing(device: str, config: Config) -> Enforced:
-    caps = _cisco_caps.standing(device, config)
     return (
         _static_drop.standing(device, config)
-        | caps
+        | _nat_caps.standing(_nat_caps.IOS, device, config)
+        | _address_limit.standing(device, config)
         | {
             Slot(device, RateLimit.kind, Station(port=_port_names.short(port))): RateLimit(_rate(config, port))
             for port in _port_limit.our_ports(_POLICY, config)
@@ -210,9 +255,12 @@ def _obstacle(slot: Slot, config: Config) -> str:
         return _static_drop.obstacle(slot, config)
     if slot.kind == SessionCap.kind:
         return ""
+    if slot.address is not None:
+        return _address_limit.obstacle(slot, config)
     port = _port_names.long(slot.station.port or "")
     name = _port_limit.foreign_policy(_POLICY, config, port)
-    return f"{port} has the service-policy {name} of somebody else, and takes only one inbound" if name else ""
+    whose = "for single clients" if name.startswith("SWITCHGUARD-") else "of somebody else"
+    return f"{port} has the service-policy {name} {whose}, and takes only one inbound" if name else ""
 
 
 # --- show commands ---------------------------------------------------------------------------------------------------
@@ -224,7 +272,7 @@ _TABLE_NOISE = re.compile(
     re.IGNORECASE,
 )
 _TABLE_ROW = re.compile(
-    rf"(?:\* *)?(\d+|All|---) +({_MAC}) +(static|dynamic)"
+    rf"(?:\* *)?(\d+|All|---) +({MAC}) +(static|dynamic)"
     r"(?: +(?:Yes|No) +(?:\d+|-|n/a)| +[a-z]+(?:,[a-z]+)*(?= ))? +(\S.*)",
     re.IGNORECASE,
 )
@@ -246,7 +294,7 @@ def _mac_table(device: str, text: str) -> tuple[TableRow, ...]:
             total = int(found[1])
         elif rows and raw.startswith(" " * 16):
             rows[-1][3].extend(_port_list(device, raw, line))
-        elif line and not _TABLE_NOISE.fullmatch(" ".join(line.split())) and not _PREAMBLE.fullmatch(line):
+        elif line and not _TABLE_NOISE.fullmatch(" ".join(line.split())) and not PREAMBLE.fullmatch(line):
             raise UnexpectedOutput(device, raw)
     if total != len(rows) and (total is not None or not rows):
         raise UnexpectedOutput(device, text.strip()[-80:], f"{len(rows)} rows of {total} in the forwarding table")
@@ -264,34 +312,6 @@ def _port_list(device: str, raw: str, text: str) -> list[str]:
     if not all(_port_names.is_port(name) or name.lower() in _NO_PORTS for name in names):
         raise UnexpectedOutput(device, raw)
     return names
-
-
-_ARP_HEADER = re.compile(r"Protocol +Address +Age \(min\) +Hardware Addr +Type +Interface")
-_ARP_ROW = re.compile(
-    rf"Internet +(\d+(?:\.\d+){{3}}) +(\d+|-) +({_MAC}|Incomplete) +[A-Z0-9][\w.]*(?: +(\S+)(?: +pv +\d+)?)?"
-)
-
-
-def _arp(device: str, text: str) -> Iterator[Neighbor]:
-    for raw in text.splitlines():
-        line = raw.strip()
-        if not line or _ARP_HEADER.fullmatch(line) or _PREAMBLE.fullmatch(line):
-            continue
-        found = _ARP_ROW.fullmatch(line)
-        if not found or (found[4] and not _port_names.is_port(found[4])):
-            raise UnexpectedOutput(device, raw)
-        address, age, mac, interface = found.groups()
-        if age != "-" and mac != "Incomplete":
-            yield _neighbor(device, raw, address, mac, interface)
-
-
-def _neighbor(device: str, raw: str, address: str, mac: str, interface: str | None) -> Neighbor:
-    if not interface:
-        raise UnexpectedOutput(device, raw)
-    try:
-        return Neighbor(device, _port_names.short(interface), IPv4Address(address), Mac.parse(mac))
-    except ValueError:
-        raise UnexpectedOutput(device, raw) from None
 
 
 _LEASE_NOISE = re.compile(r"MacAddress +IpAddress +Lease\(sec\) +Type +VLAN +Interface|-+(?: +-+){5}")
@@ -313,7 +333,7 @@ def _leases(device: str, text: str, at: datetime) -> Iterator[Lease]:
             yield _lease(device, raw, found[2], found[1], until)
         elif found := _LEASE_TOTAL.fullmatch(line):
             total = int(found[1])
-        elif line and not _LEASE_NOISE.fullmatch(line) and not _PREAMBLE.fullmatch(line):
+        elif line and not _LEASE_NOISE.fullmatch(line) and not PREAMBLE.fullmatch(line):
             raise UnexpectedOutput(device, raw)
     if total != rows:
         raise UnexpectedOutput(device, text.strip()[-80:], f"{rows} rows of {total} bindings")

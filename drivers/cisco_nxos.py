@@ -8,11 +8,14 @@ Reads
 * `show running-config | egrep "..."`, and the same once more with `| count`: the configuration has no end that could
   be told from a lost connection.
 
-A vPC pair is one place: a station on a port-channel of both peers is in the tables of both, and one that only the peer
-has is shown on `vPC Peer-Link`: such rows are left out, as the peer tells the port. With both peers in the role `core`
-and `enforce_at: core`, a block goes to every one of them that has the MAC on a port of its own.
+Commands go over SSH, or with `napalm: {transport: https}` over NX-API (`feature nxapi`), which answers them with the
+same text. Its certificate is verified; `ca_file` may hold the switch's own.
 
-Writes, through NAPALM's merge candidate over SSH
+A vPC pair is one place, once the site says `mlag_peer` on both: a station on a port-channel of both peers is in the
+tables of both. One on a port of one peer only is shown by the other on `vPC Peer-Link`, which is no place of its own.
+A block goes to both peers in either case, as traffic may cross both.
+
+Writes, through NAPALM's merge candidate over SSH or NX-API
 * block: `mac address-table static M vlan V drop` (Nexus 3548 Layer 2 Configuration Guide), taken back without the word
   drop. A MAC access list for the source is not written: it sees packets of IP only below `mac packet-classify`, which
   takes IP access lists out of force on that port.
@@ -20,9 +23,11 @@ Writes, through NAPALM's merge candidate over SSH
   is the full one, which is how it is shown: rate in bps, burst in ms.
 
 Oddities: NAPALM computes the diff of a merge by itself, from the running configuration; the device says nothing. Before
-each commit it makes a checkpoint file, after it a copy to the startup configuration.
-Sources: configuration guides as named; batfish and public configurations (police); recordings of genieparser; NAPALM 5
-(nxos.py, nxos_ssh.py).
+each commit it makes a checkpoint file, after it a copy to the startup configuration. After a line that NX-API refuses
+it goes back to that checkpoint as a whole. Over NX-API it would accept any certificate, so it gets a transport of ours
+(edge/session_nxapi.py).
+Sources: configuration guides as named; the NX-API CLI chapter of the Nexus 9000 Programmability Guide; batfish and
+public configurations (police); recordings of genieparser; NAPALM 5 (nxos.py, nxos_ssh.py).
 """
 
 import re
@@ -30,14 +35,14 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address
 
 from switchguard.core.changes import Enforced, Facts, Slot
-from switchguard.core.model import FdbEntry, Mac, Neighbor, Station
+from switchguard.core.model import PEER_LINK, FdbEntry, Mac, Neighbor, Station
 from switchguard.core.penalties import Block, Penalty, RateLimit
 from switchguard.errors import DeviceError, UnexpectedOutput
 from switchguard.ports import Session
 
 from . import _port_limit, _port_names, _static_drop, _vlan_bridges
 from ._candidate import Dialect
-from ._cisco_switch import CiscoSwitch
+from ._cisco_switch import SHOW_MAC_TABLE, CiscoSwitch
 from ._config_lines import Config, Part
 from ._port_limit import Wording
 from ._rows import rows
@@ -64,7 +69,8 @@ class CiscoNXOS(CiscoSwitch):
         unverified=(
             "nothing has been run on a Nexus switch; the lines follow Cisco's guides and public configurations",
             "a static drop stops frames from the MAC as well as frames to it: no guide says so",
-            "of a vPC pair, both peers have to be configured",
+            "of a vPC pair, both peers have to be configured, and neither learns a MAC anew that it is told to drop",
+            "over NX-API, cli_ascii takes the same pipes as a terminal",
             "egrep takes alternatives in quotes, and its lines can be counted by another pipe",
             f"a policer goes down to {LEAST_BPS} bit/s, and class class-default takes one",
             "a policer that is typed again replaces the one before",
@@ -77,6 +83,12 @@ class CiscoNXOS(CiscoSwitch):
         if session.speaks("cli"):
             return self.cli_fdb(session)
         return _vlan_bridges.fdb(session) if _vlan_bridges.has_vlans(session) else super().fdb(session)
+
+    def cli_fdb(self, session: Session) -> tuple[FdbEntry, ...]:
+        """With the stations of the vPC peer: behind the link to it, in the VLANs that both have."""
+        device = session.device.name
+        table = _mac_table(device, session.ask(SHOW_MAC_TABLE), beside=True)
+        return tuple(FdbEntry(device, port, row.mac, row.vlan, row.static) for row in table for port in row.ports)
 
     def cli_arp(self, session: Session) -> tuple[Neighbor, ...]:
         return tuple(_arp(session.device.name, session.ask(SHOW_ARP)))
@@ -155,24 +167,30 @@ _NOWHERE = re.compile(r"Drop(?: \(\S+\))?|sup-eth\d+\(R\)(?: \(\S+\))?|\(R\)|vPC
 """Where no station of this switch's own can be: the CPU, a router, nowhere, the vPC peer, the far end of a tunnel."""
 
 
-def _mac_table(device: str, text: str) -> tuple[TableRow, ...]:
-    """Every row. Those of gateway MACs (`G`) are of the switch and its peers."""
-    return tuple(_table_row(device, row) for row in rows(device, text, _TABLE_ROW, _TABLE_HEADING, _TABLE_NOISE))
+def _mac_table(device: str, text: str, beside: bool = False) -> tuple[TableRow, ...]:
+    """Every row. Those of gateway MACs (`G`) are of the switch and its peers. `beside`: the link to the peer counts."""
+    found = rows(device, text, _TABLE_ROW, _TABLE_HEADING, _TABLE_NOISE)
+    return tuple(_table_row(device, row, beside) for row in found)
 
 
-def _table_row(device: str, row: re.Match[str]) -> TableRow:
+def _table_row(device: str, row: re.Match[str], beside: bool) -> TableRow:
     flags, vlan, mac, sort, where = row.groups()
     if not _NOWHERE.fullmatch(where) and not _port_names.is_port(where):
         raise UnexpectedOutput(device, row[0])
-    own = "G" in flags.upper() or not _port_names.is_port(where)
     static = sort.lower() != "dynamic"
     return TableRow(
         Mac.parse(mac),
         int(vlan) if vlan.isdigit() else None,
         static,
         static and where.startswith("Drop"),
-        () if own else (_nx_name(where),),
+        () if "G" in flags.upper() else _ports(where, beside),
     )
+
+
+def _ports(where: str, beside: bool) -> tuple[str, ...]:
+    if where == PEER_LINK and beside:
+        return (PEER_LINK,)
+    return (_nx_name(where),) if _port_names.is_port(where) else ()
 
 
 _ARP_HEADING = re.compile(r"\s*Address +Age +MAC Address +Interface +Flags")

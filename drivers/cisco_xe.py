@@ -7,9 +7,8 @@ Reads and writes what `cisco_ios` does, under netmiko's other name; a site may c
 * an ASR 1000 is known to be asked for its sizes in CISCO-NAT-EXT-MIB and NAT-MIB (`_cisco_nat_snmp`);
 * a policer may be shown with its actions on lines of their own. Only its rate is compared.
 
-`show ip nat limits all-host` counts the translations of each host, where the site limits all hosts, but tells neither
-remote hosts nor activity, and not whether a host's own cap is meant. So it is not read: caps are taken from the
-configuration.
+`show ip nat limits all-host` counts the translations of each host, where the site caps all hosts. It tells neither
+remote hosts nor activity, so a live router is not asked for it; a saved one is ranked (`_cisco_limits`).
 Sources: those of `cisco_ios`; recordings of genieparser; exporters for ASR 1000 that ask for these objects.
 """
 

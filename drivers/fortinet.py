@@ -1,4 +1,4 @@
-"""FortiGate firewalls, FortiOS 6.4 and newer for writing: sessions, neighbours, a deny group, and shapers per address.
+"""FortiGate firewalls, FortiOS 6.4 and newer for writing: sessions, neighbours, deny groups, and shapers per address.
 
 Reads
 * `diagnose sys session list`, or `get system session list` where the user's profile has no diagnosis: see
@@ -9,21 +9,25 @@ Reads
 * `show firewall ...`: the tables that are written to, and the policies.
 
 Writes
-* block by MAC: an address of type mac, made a member of the address group `switchguard`. The administrator's own deny
-  policy, before those that accept, has that group for its source; without it nothing would be in force, and nothing is
-  written. It holds for clients on a link of the firewall's own. FortiOS keeps no empty group: it needs one member
-  more (`none` does). Other members are typed again as they were read.
+* block: an address of type mac, a single address, or a subnet, made a member of the address group `switchguard`. The
+  administrator's own deny policy, before those that accept, has that group for its source; without it nothing would be
+  in force, and nothing is written. FortiOS keeps no empty group: it needs one member more (`none` does). Other members
+  are typed again as they were read. A MAC is known on links of the firewall's own only. For addresses of IPv6 there is
+  a group of the same name among `firewall addrgrp6`, which the policy has as `srcaddr6`.
 * limit and cap on sessions per address: one per-ip-shaper with `max-bandwidth` and `max-concurrent-session`, and one
   shaping policy for it before all others. The first shaping policy that fits is the only one that counts, so both
   penalties of a client share it. The bandwidth is both directions' together.
-* not written: `diagnose user banned-ip`. Its list does not tell our entries from another administrator's, it has no end
-  that could be told from a lost connection, and what it prints when it is empty is documented nowhere.
+* not written: `diagnose user banned-ip`. The group does the same, and can be read back. What the list of bans prints
+  for one without an end, for IPv6 and when it is empty is documented nowhere; the firewall's own bans come and go in
+  it, so that it can be checked against its count (`stat`) only by luck, and a bad reading would leave everything else
+  unread; a ban has no name, and is forgotten at a restart.
 
 Oddities: every command is of the VDOM that the user is in. On a firewall with several, the account must belong to the
 one that has the clients: outside of a VDOM these commands are refused. netmiko sets `output standard` of the system
 console where it is `more`, and resets it at the end, so that even reading writes a line there. Lines take effect at the
 `end` of their table, and are kept then (`cfg-save automatic`).
-Sources: FortiOS CLI Reference 6.4 and 7.0 (firewall address, addrgrp, policy, shaper per-ip-shaper, shaping-policy).
+Sources: FortiOS CLI Reference 6.4 and 7.0 (firewall address, address6, addrgrp, addrgrp6, policy, shaper per-ip-shaper,
+shaping-policy), Administration Guide 7.4 (IP ban using the CLI).
 """
 
 import re
@@ -59,7 +63,7 @@ class Fortinet(Typed, SnmpTables):
     platform = "fortinet"
     facts = Facts(
         penalties={
-            Block.kind: ("mac_adjacent",),
+            Block.kind: ("mac_adjacent", "address", "network"),
             RateLimit.kind: ("address",),
             SessionCap.kind: ("address",),
         },
@@ -71,6 +75,7 @@ class Fortinet(Typed, SnmpTables):
             "org and reply of statistic are what the session's initiator sent and received",
             "the session filter counts for the terminal that set it, and for no other",
             "abort leaves a table that was edited in part, without effect",
+            "a group takes MACs and addresses together",
             "a session that stands is looked at again when its client becomes a member of a denied group",
         ),
     )

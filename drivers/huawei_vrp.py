@@ -19,6 +19,9 @@ Writes
   destination). A static entry of the same MAC and VLAN is in the way.
 * limit: `qos lr inbound cir N` and `qos lr outbound cir N` on the access port, in kbit/s and at least 64 (S series
   command reference, qos lr inbound); the device adds a burst to the line. `undo qos lr inbound` takes it away.
+* not written: `car` in a traffic behavior, which needs a traffic policy, of which a port takes one, and that is the
+  administrator's; limits per address, which every series of routers words its own way (`qos car ... per-address`,
+  `bandlimit`), so that others would refuse the line. `huawei_vrpv8` writes `qos car`, where there is one for ports.
 
 Oddities: a blackhole has no comment, so the ledger alone knows whose it is. MACs are spelled 0200-0000-0007. Tables
 shorten the names of ports (GE0/0/1, XGE0/0/1), configuration and ifName do not.

@@ -1,4 +1,5 @@
-"""Juniper Junos: SRX gateways (sessions), EX and QFX switches (blocks, limits), with ELS and without.
+"""Juniper Junos: SRX gateways (sessions, a cap for everyone), EX and QFX switches with and without ELS (blocks, limits,
+quarantine).
 
 Reads
 * SNMP where the site configures it (`_snmp_tables`): neighbours, forwarding table, interfaces, counters, links. The
@@ -8,7 +9,9 @@ Reads
   JUNIPER-SRX5000-SPU-MONITORING-MIB, else `show security flow session summary`.
 * `show ethernet-switching table | display xml`, `show arp no-resolve`: see `_junos_tables`. A port is told without its
   unit 0, as counters and LLDP call it.
-* `show configuration | ... | display set`: filters, VLANs, interfaces; see `_junos_config`.
+* `show configuration | ... | display set`: filters, VLANs, interfaces, screens, zones; see `_junos_config`.
+* not `show ethernet-switching table` as text: the same command line prints it as XML, also where NETCONF is not spoken,
+  and where rows came by EVPN the text's heading does not tell their number, so that half a table would pass for one.
 
 Writes, through NAPALM's candidate: locked, compared, committed, or rolled back to what is active. That is NETCONF over
 SSH (`set system services netconf ssh`), on the port of SSH unless the site says `napalm: {port: 830}`
@@ -16,15 +19,17 @@ SSH (`set system services netconf ssh`), on the port of SSH unless the site says
   with somebody else's filter is left alone, and the block refused.
 * limit: a policer in a filter of ours, bound inbound to the access port: what the client sends. Burst is 1.5 seconds'
   worth.
+* cap, for everyone only: a screen of ours for the zones of the clients, which counts every address of a zone and spares
+  none; see `_junos_screens`.
+* quarantine: an access port in another VLAN, with a note of where it came from; see `_junos_quarantine`.
 * sessions of a blocked client: `clear security flow session source-prefix ADDRESS`.
-* no cap of sessions: `screen ids-option limit-session source-ip-based` counts every address of a zone, never one.
 
 Oddities: a term whose last condition is deleted matches every frame. A candidate that somebody else has left
 uncommitted keeps us out: the lock is refused. Filters need TCAM, of which a commit may find too little; then nothing
 changes.
-Sources: Junos CLI reference (firewall filters and policers of EX, `show security flow session`); the Terraform provider
-for Junos (binding with ELS); LibreNMS and netdisco (MIBs); PyEZ's recordings of both switching tables; NAPALM 5
-(junos.py).
+Sources: Junos CLI reference (firewall filters and policers of EX, `show security flow session`, `limit-session`); the
+Terraform provider for Junos (binding with ELS); LibreNMS and netdisco (MIBs); PyEZ's recordings of both switching
+tables; NAPALM 5 (junos.py).
 """
 
 from collections import defaultdict
@@ -34,12 +39,19 @@ from ipaddress import ip_network
 from typing import ClassVar
 
 from switchguard.core.changes import Change, Diff, Enforced, Facts, Slot
-from switchguard.core.model import Address, FdbEntry, Mac, NatSize, NatUsage, Neighbor, Network
-from switchguard.core.penalties import Block, Penalty, RateLimit
+from switchguard.core.model import Address, Device, FdbEntry, Mac, NatSize, NatUsage, Neighbor, Network
+from switchguard.core.penalties import Block, Penalty, Quarantine, RateLimit, SessionCap
 from switchguard.errors import DeviceError, UnexpectedOutput
 from switchguard.ports import Capture, NatTable, Session
 
-from . import _junos_config, _junos_filters, _junos_sessions, _junos_tables
+from . import (
+    _junos_config,
+    _junos_filters,
+    _junos_quarantine,
+    _junos_screens,
+    _junos_sessions,
+    _junos_tables,
+)
 from ._captured import require_whole_rows
 from ._junos_config import Config, Edit
 from ._snmp import numbers_of, require_length
@@ -62,7 +74,12 @@ _OLD_TAG = "1.3.6.1.4.1.2636.3.40.1.5.1.5.1.5"
 class JuniperJunos(SnmpTables):
     platform = "juniper_junos"
     facts = Facts(
-        penalties={Block.kind: ("mac_vlan",), RateLimit.kind: ("port",)},
+        penalties={
+            Block.kind: ("mac_vlan",),
+            SessionCap.kind: ("everyone",),
+            RateLimit.kind: ("port",),
+            Quarantine.kind: ("port",),
+        },
         directions="both",
         ownership="named set",
         diff="device",
@@ -72,6 +89,13 @@ class JuniperJunos(SnmpTables):
             "nothing has been run on a Juniper device",
             "a filter for what enters a VLAN sees the frames from and to a station of that VLAN, on every platform",
             "a port with a filter of its own still goes through that of its VLAN",
+            "`vlans NAME forwarding-options filter input` is where a VLAN with ELS says which filter it has",
+            "somebody else's uncommitted changes in the candidate make the lock fail",
+            "a commit that finds too little TCAM for a filter fails, and changes nothing",
+            "a filter that is bound nowhere takes no TCAM, and is no reason for a commit to fail",
+            "an access port may get another VLAN while a filter is bound to it",
+            "a screen's `limit-session` lets sessions live that began before it",
+            "`clear security flow session source-prefix` takes both families, and says how many it cleared",
             "`| match` takes this expression, and `| last 1` after it shows the last line",
             "`display inheritance` expands interface ranges and leaves out nothing that stands",
             "`show | compare` shows amounts as `display set` does",
@@ -132,14 +156,18 @@ class JuniperJunos(SnmpTables):
     # --- writing -----------------------------------------------------------------------------------------------------
 
     def enforced(self, session: Session) -> Enforced:
-        return _standing(session.device.name, _junos_config.read(session))
+        return _standing(session.device, _junos_config.read(session))
 
     def render(self, changes: Sequence[Change]) -> tuple[str, ...]:
-        """As if exactly `before` stood in every slot. How a filter is bound to its VLAN is left out: what that is
-        called, only the device knows."""
-        config = _assumed(changes)
-        edits = (*(edit for edit, _ in _block_edits(config, changes)), *_limit_edits(config, changes))
-        return tuple(line for edit in edits for line in edit.commands())
+        """As if exactly `before` stood in every slot. How a filter is bound to its VLAN and a screen to its zones is
+        left out: what those are called, only the device knows."""
+        config, moves = _assumed(changes), [it for it in changes if it.slot.kind == Quarantine.kind]
+        others = [it for it in changes if it not in moves]
+        edits = (*(edit for edit, _ in _block_edits(config, others)), *_edits("", config, (), others))
+        lines = tuple(line for edit in edits for line in edit.commands())
+        ports = (_junos_filters.port_of(change.slot) for change in moves)
+        moved = (line for it, port in zip(moves, ports, strict=True) for line in _junos_quarantine.rendered(it, port))
+        return (*lines, *moved)
 
     def preview(self, session: Session, changes: Sequence[Change]) -> Diff:
         return _junos_config.load(session, _due(session, changes), commit=False)
@@ -162,24 +190,35 @@ def _vlans_of_databases(session: Session) -> Mapping[int, int | None]:
 # --- what stands, and what has to change -----------------------------------------------------------------------------
 
 
-def _standing(device: str, config: Config) -> Enforced:
-    return {**_junos_filters.standing_blocks(device, config), **_junos_filters.standing_limits(device, config)}
+def _standing(device: Device, config: Config) -> Enforced:
+    return {
+        **_junos_filters.standing_blocks(device.name, config),
+        **_junos_filters.standing_limits(device.name, config),
+        **_junos_quarantine.standing(device.name, config),
+        **_junos_screens.standing(device.name, config, device.lan_interfaces),
+    }
 
 
 def _due(session: Session, changes: Sequence[Change]) -> tuple[Edit, ...]:
     """DeviceError for what cannot be expressed, and where somebody else's statements are in the way."""
-    device, config = session.device.name, _junos_config.read(session)
+    device, config = session.device, _junos_config.read(session)
     stands = _standing(device, config)
     needed = [change for change in changes if stands.get(change.slot) != change.after]
     for change in needed:
-        if change.after is not None and (why_not := _obstacle(config, change.slot)):
-            raise DeviceError(device, why_not)
-    return (*_bound_edits(session, config, needed), *_limit_edits(config, needed))
+        if change.after is not None and (why_not := _obstacle(device, config, change.slot, change.after)):
+            raise DeviceError(device.name, why_not)
+    zones = _junos_screens.zones_of(config, device.lan_interfaces)
+    return (*_bound_edits(session, config, needed), *_edits(device.name, config, zones, needed))
 
 
-def _obstacle(config: Config, slot: Slot) -> str:
-    if slot.kind == RateLimit.kind:
-        return _junos_filters.limit_obstacle(config, _junos_filters.port_of(slot))
+def _obstacle(device: Device, config: Config, slot: Slot, wanted: Penalty) -> str:
+    match wanted:
+        case RateLimit():
+            return _junos_filters.limit_obstacle(config, _junos_filters.port_of(slot))
+        case SessionCap():
+            return _junos_screens.obstacle(config, device.lan_interfaces)
+        case Quarantine(vlan=vlan):
+            return _junos_quarantine.obstacle(device.name, config, _junos_filters.port_of(slot), vlan)
     _, vlan = _junos_filters.station(slot)
     return _junos_filters.block_obstacle(config, _junos_filters.vlan_name(slot.device, config, vlan), vlan)
 
@@ -214,17 +253,29 @@ def _block_edits(config: Config, changes: Sequence[Change]) -> Iterator[tuple[Ed
         yield _junos_filters.block_edit(config, vlan, macs), vlan
 
 
-def _limit_edits(config: Config, changes: Sequence[Change]) -> Iterator[Edit]:
+def _edits(device: str, config: Config, zones: Sequence[str], changes: Sequence[Change]) -> Iterator[Edit]:
+    """Of everything but blocks. `zones`: those of the clients."""
     for change in changes:
-        match change.slot.kind, change.after:
+        slot, after = change.slot, change.after
+        match slot.kind, after:
             case RateLimit.kind, None:
-                yield _junos_filters.limit_edit(config, _junos_filters.port_of(change.slot), None)
+                yield _junos_filters.limit_edit(config, _junos_filters.port_of(slot), None)
             case RateLimit.kind, RateLimit(bits_per_second=bps) if bps >= LEAST_BPS:
-                yield _junos_filters.limit_edit(config, _junos_filters.port_of(change.slot), bps)
+                yield _junos_filters.limit_edit(config, _junos_filters.port_of(slot), bps)
+            case SessionCap.kind, None if slot == Slot(slot.device, slot.kind):
+                yield _junos_screens.edit(config, zones, None)
+            case SessionCap.kind, SessionCap(sessions=most) if slot == Slot(slot.device, slot.kind):
+                if not 1 <= most <= _junos_screens.MOST:
+                    raise _inexpressible(slot, after)
+                yield _junos_screens.edit(config, zones, most)
+            case Quarantine.kind, None:
+                yield _junos_quarantine.edit(device, config, _junos_filters.port_of(slot), None)
+            case Quarantine.kind, Quarantine(vlan=vlan):
+                yield _junos_quarantine.edit(device, config, _junos_filters.port_of(slot), vlan)
             case Block.kind, _:
                 pass
             case _:
-                raise _inexpressible(change.slot, change.after)
+                raise _inexpressible(slot, after)
 
 
 def _inexpressible(slot: Slot, penalty: Penalty | None) -> DeviceError:
@@ -240,6 +291,8 @@ def _assumed(changes: Sequence[Change]) -> Config:
             case Block():
                 mac, vlan = _junos_filters.station(change.slot)
                 blocks[vlan].append(mac)
+            case SessionCap(sessions=most):
+                lines += _junos_screens.edit((), (), most).wanted
             case RateLimit(bits_per_second=bps):
                 lines += _junos_filters.limit_edit((), _junos_filters.port_of(change.slot), bps).wanted
     return (*lines, *(line for vlan, macs in blocks.items() for line in _junos_filters.filter_lines(vlan, macs)))

@@ -28,7 +28,7 @@ class Linux(ConnectionTracking):
     facts = Facts(
         penalties={
             "block": ("mac_adjacent", "address", "network"),
-            "cap": ("address", "network"),
+            "cap": ("address", "network", "everyone"),
             "limit": ("address", "network"),
             "ports": ("address", "network"),
         },

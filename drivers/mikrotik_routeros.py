@@ -8,18 +8,23 @@ Reads
 * the lists below, each as a whole: what stands before our rules decides whether they are ever reached.
 
 Writes, each rule with a comment like `switchguard:block:02:00:00:00:00:07`, before everybody else's in its list
-* block by MAC: `/interface bridge filter`, from and to the MAC, for what is bridged; `/ip firewall raw` and `/ipv6
-  firewall raw` with `src-mac-address` for what is routed, which therefore needs the client on a link of its own.
+* block by MAC: `/interface bridge filter`, from and to the MAC, for what is bridged; on a switch whose ports are
+  hardware offloaded, `/interface ethernet switch rule` as well, from and to the MAC, for what the chip forwards by
+  itself; `/ip firewall raw` and `/ipv6 firewall raw` with `src-mac-address` for what is routed, which therefore needs
+  the client on a link of its own.
 * block by address or subnet: `/ip[v6] firewall raw` with `src-address`.
 * limit per address: `/queue simple` with the same `max-limit` both ways.
 * cap on sessions per address: `/ip[v6] firewall filter` with `connection-limit`, for new sessions.
 
 Oddities: adding is not idempotent, removing by comment is. Everything is kept at once, nothing has to be saved. Frames
-that a switch chip forwards pass no bridge filter: a block on a switch with such ports is refused (`hw=no` on them;
-rules of the chip itself are not written). Connections that are fasttracked pass no queue: a limit is refused while
+that a switch chip forwards pass no bridge filter. Where such a chip has no rules (most small ones), or the `acl` of
+CRS1xx and CRS2xx instead, a block on the switch is refused (`hw=no` on the ports), and so is one that might not fit
+(`_routeros_chips`); while rules of a chip are changed, none of them is in force for a moment. On a gateway no rules of
+chips are written: what it routes passes `raw`. Connections that are fasttracked pass no queue: a limit is refused while
 there is such a rule; a block holds for them only when the sessions are cleared. A router without the package for IPv6
 has no such lists. netmiko adds `+ct511w4098h` to the name of the user, which not every RADIUS server likes.
-Sources: help.mikrotik.com: Filter, Raw, Connection tracking, Queues, Bridging and Switching, Scripting.
+Sources: help.mikrotik.com: Filter, Raw, Connection tracking, Queues, Bridging and Switching, Switch Chip Features,
+Marvell Prestera (CRS3xx) switch chip features, Scripting.
 """
 
 import re
@@ -86,6 +91,7 @@ class MikrotikRouteros(Typed, SnmpTables):
             "the number in place-before is that of the last print",
             "a print and a :put in one line print one after the other",
             "ports whose frames the switch chip forwards have the flag H",
+            "a rule of a switch chip may be put before dynamic ones, and shows new-dst-ports only where it has any",
         ),
     )
     captures: ClassVar[Mapping[str, Capture]] = {"connections": _routeros_connections.CAPTURE}

@@ -9,16 +9,27 @@ Writes by set and delete, commit and save; every commit is atomic. Never `commit
 ends in a reboot, as does `rollback`. 1.4 and later:
 * block, of members of groups of our own (mac-group, address-group, network-group, and those of IPv6) called
   SWITCHGUARD, by rules of a ruleset SWITCHGUARD of each family, to which rule 1 of `forward filter` jumps. Where
-  somebody else has rule 1, nothing is written: a later one may come too late. What has no members goes as a whole.
-* limit, by a limiter for what comes into the LAN interfaces (it drops) and a shaper for what leaves there (it delays;
-  all others share 10 Gbit/s), where these have no other policy. Whole kilobits only.
+  somebody else has rule 1, nothing is written: a later one may come too late. What has no members goes as a whole;
+  members that no rule looks at are shown as damaged penalties until a release takes them away.
+* ports, of addresses and subnets, likewise: groups called SWITCHGUARD-PORTS-1024, and rules that drop TCP and UDP from
+  members to higher ports.
+* limit, by a limiter SWITCHGUARD-UP for what comes into the LAN interfaces (it drops) and a shaper SWITCHGUARD-DOWN for
+  what leaves there (it delays; all others share 10 Gbit/s), where these have no other policy. Whole kilobits only.
 1.2 and 1.3 have no ruleset that all traffic passes, and no groups of MACs: only members of the address groups and
-network groups SWITCHGUARD are written, and only where an administrator's rule drops them:
+network groups SWITCHGUARD and SWITCHGUARD-PORTS-1024 are written, and only where an administrator's rule drops them:
     set firewall name LAN-IN rule 1 action drop
     set firewall name LAN-IN rule 1 source group address-group SWITCHGUARD
+    set firewall name LAN-IN rule 2 action drop
+    set firewall name LAN-IN rule 2 protocol tcp_udp
+    set firewall name LAN-IN rule 2 source group address-group SWITCHGUARD-PORTS-1024
+    set firewall name LAN-IN rule 2 destination port 1025-65535
+Limits are written there as well, as `traffic-policy`, for addresses of one family only, on interfaces called eth, bond
+and br.
 
-A session cap cannot be expressed: `recent` counts attempts in a time. Traffic to the router itself is not blocked.
-Where `firewall global-options state-policy established` accepts, sessions outlive a block until they are cleared.
+A session cap cannot be expressed: `recent` counts attempts in a time. Nor can one ceiling for all limited clients: the
+classes of a shaper are side by side below what everybody has, and a limiter polices each of its classes alone. Traffic
+to the router itself is not blocked. Where `firewall global-options state-policy established` accepts, sessions outlive
+a block until they are cleared.
 Sources: VyOS documentation (configuration/firewall, groups, trafficpolicy, cli); vyos-1x.
 """
 
@@ -29,7 +40,7 @@ from typing import Any, ClassVar
 
 from switchguard.core.changes import Facts
 from switchguard.core.model import Address, Link, NatSize, NatUsage, Network
-from switchguard.core.penalties import Block, RateLimit
+from switchguard.core.penalties import Block, RateLimit, RestrictPorts
 from switchguard.errors import UnexpectedOutput
 from switchguard.ports import Capture, NatTable, Session
 
@@ -50,7 +61,11 @@ _SHOWN = re.compile(r"conntrack(?: v\S+ \(conntrack-tools\))?: (\d+) flow entrie
 class Vyos(Typed, KernelTables):
     platform = "vyos"
     facts = Facts(
-        penalties={Block.kind: ("mac_adjacent", "address", "network"), RateLimit.kind: ("address",)},
+        penalties={
+            Block.kind: ("mac_adjacent", "address", "network"),
+            RateLimit.kind: ("address",),
+            RestrictPorts.kind: ("address", "network"),
+        },
         directions="source",
         ownership="named set",
         unverified=(
@@ -58,6 +73,7 @@ class Vyos(Typed, KernelTables):
             "a user of the level admin may pipe `show configuration commands` and run sudo without a password",
             "a shaper of 10gbit leaves the other traffic of a slower interface as it was",
             "on 1.2 and 1.3 a group may lose its last member while a rule refers to it",
+            "on 1.2 and 1.3 a policy may go in the same commit as its last interface",
         ),
     )
     captures: ClassVar[Mapping[str, Capture]] = _vyos_tables.CAPTURES

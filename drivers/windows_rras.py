@@ -9,7 +9,8 @@ MS-RRASM; no command of netsh or PowerShell prints them. WinNAT (`New-NetNat`, H
 Reads CSV (comma, semicolon or tab; quoted or not) and JSON (several objects, or a single one without a list around it,
 as ConvertTo-Json has it) whose columns are named as in MS-RRASM 2.2.1.2.184 (Protocol, Direction, Private Address,
 Private Port, Public Address, Public Port, Remote Address, Remote Port, Idle Time) or as Get-NetNatSession names them;
-blanks and capitals do not matter. Protocols are names or numbers, idle times seconds. Neither tells octets.
+blanks and capitals do not matter. Protocols are names or numbers, idle times seconds. Neither tells octets. A CSV file
+that was cut off between two lines looks like a whole one.
 
 Blocks belong on the switches: neither engine has a list of whom it does not translate.
 """
@@ -37,6 +38,7 @@ _NAMES = {
 }
 """What we want of a row -> what its column may be called, without blanks and capitals."""
 _NUMBERED = {"1": "icmp", "2": "igmp", "6": "tcp", "17": "udp", "41": "ipv6", "47": "gre", "50": "esp", "51": "ah"}
+_PROTOCOL = re.compile(r"[a-z][a-z0-9-]*|\d{1,3}")
 _LOCAL = r"(?:private[ _]?address|internal[ _]?source[ _]?address)"
 _REMOTE = r"(?:remote[ _]?address|external[ _]?destination[ _]?address)"
 _HEADING = re.compile(rf'(?=[^{{]*[,;\t]"?{_LOCAL}|"?{_LOCAL})(?=[^{{]*[,;\t]"?{_REMOTE}|"?{_REMOTE})', re.IGNORECASE)
@@ -75,14 +77,22 @@ def _entry(row: Row) -> Entry:
     if "local" not in told or "protocol" not in told:
         raise ValueError("no client or protocol")
     protocol = _NUMBERED.get(told["protocol"], told["protocol"].lower())
+    if not _PROTOCOL.fullmatch(protocol):
+        raise ValueError(f"no protocol: {protocol}")
     remote = ip_address(told["remote"]) if "remote" in told else None
     return Entry(
         ip_address(told["local"]).packed,
         protocol,
         None if remote is None or remote.is_unspecified else remote.packed,
-        int(told["port"]) if protocol in ("tcp", "udp") and "port" in told else None,
-        idle_s=float(told["idle"]) if "idle" in told else None,
+        _number(told["port"], 65_535) if protocol in ("tcp", "udp") and "port" in told else None,
+        idle_s=float(_number(told["idle"], 0xFFFF_FFFF)) if "idle" in told else None,
     )
+
+
+def _number(text: str, most: int) -> int:
+    if not text.isdecimal() or int(text) > most:
+        raise ValueError(f"no number up to {most}: {text}")
+    return int(text)
 
 
 def _told(row: Row) -> Iterator[tuple[str, object]]:
@@ -111,6 +121,8 @@ class _Csv:
             if not heading and _HEADING.match(line):
                 separator = max(",;\t", key=line.count)
                 heading = _cells(line, separator)
+                if not heading:
+                    refuse(line)
             elif heading and len(cells := _cells(line, separator)) == len(heading):
                 yield line, dict(zip(heading, cells, strict=True))
             else:
@@ -121,7 +133,11 @@ class _Csv:
 
 
 def _cells(line: str, separator: str) -> list[str]:
-    return [cell.strip() for cell in next(csv.reader([line], delimiter=separator), [])]
+    """None of a line that is damaged."""
+    try:
+        return [cell.strip() for cell in next(csv.reader([line], delimiter=separator), [])]
+    except csv.Error:
+        return []
 
 
 # --- JSON ------------------------------------------------------------------------------------------------------------
@@ -143,12 +159,13 @@ class _Objects:
     """Objects of a list, or a single one, put together from their lines."""
 
     def __init__(self) -> None:
-        self._open = 0
+        self._open = self._lists = 0
 
     def read(self, lines: Iterable[str], refuse: Refuse) -> Iterator[tuple[str, Row]]:
         waiting: list[str] = []
         for line in lines:
             shape = _STRING.sub("", line)
+            self._lists += shape.count("[") - shape.count("]")
             if not self._open and "{" not in shape:
                 if shape.strip(" \t[],"):
                     refuse(line)
@@ -163,7 +180,7 @@ class _Objects:
 
     def complete(self, _last_line_ended: bool) -> bool:
         """What was opened is closed; PowerShell need not end the last line."""
-        return not self._open
+        return not self._open and not self._lists
 
 
 def _parsed(lines: Sequence[str], refuse: Refuse) -> Iterator[tuple[str, Row]]:

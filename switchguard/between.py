@@ -72,11 +72,11 @@ def pass_on_hint(policy: Policy, doors: Doors, devices: Collection[str], before:
 def _near(crossings: Sequence[Crossing], before: Snapshot) -> frozenset[str]:
     """The switches of those who crossed; nothing if one of them is not known to be anywhere."""
     people = _those(crossings, who_is_where(before))
-    places = [who.location.device for who in people if who.location is not None]
+    places = [who.location.devices for who in people if who.location is not None]
     known = {address for who in people for address in who.addresses}
     if len(places) < len(people) or any(crossing.address not in known for crossing in crossings):
         return frozenset()
-    return frozenset(places)
+    return frozenset(device for devices in places for device in devices)
 
 
 def _telling(crossings: Sequence[Crossing], before: Snapshot) -> frozenset[str]:

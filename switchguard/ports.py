@@ -112,6 +112,8 @@ class Endpoint:
     """Passed as `optional_args` to the NAPALM driver, e.g. {"transport": "https"} for EOS."""
     compress: bool = False
     """Whether streamed answers of a remote shell come through gzip, for a link that is slower than that."""
+    ca_file: str | None = None
+    """File of those who vouch for the device's TLS certificate; without it, whom this machine trusts (edge/tls.py)."""
 
 
 @runtime_checkable

@@ -7,21 +7,20 @@ import getpass
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, TypeVar
 
 import typer
 
 from switchguard.cli import objects, show
-from switchguard.cli.options import DryRun, For, Json, On, Override, Reason, Vlan, Yes
+from switchguard.cli.options import Json, Manner, Reason, Request, Vlan, spread
 from switchguard.cli.read import look_around, previews
 from switchguard.cli.targets import Target, find, meant, parse_address, parse_mac
 from switchguard.cli.wiring import Wiring, clock
 from switchguard.core.attribute import attribute
 from switchguard.core.changes import Outcome, Plan
 from switchguard.core.decide import manual
-from switchguard.core.explain import penalty_phrase, verdict_sentence
+from switchguard.core.explain import client_phrase, penalty_phrase, verdict_sentence
 from switchguard.core.model import Attribution
 from switchguard.core.notices import News
 from switchguard.core.penalties import Block, Decision, Penalty, RateLimit, Release, SessionCap, Verdict
@@ -32,15 +31,6 @@ from switchguard.errors import BadTarget, UnknownPlugin
 
 CHANGES_PENDING, REFUSED = 2, 3
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Manner:
-    """How a change is to be carried out."""
-
-    dry_run: bool = False
-    yes: bool = False
-    as_json: bool = False
 
 
 def operator() -> str:
@@ -124,7 +114,8 @@ def finish(plan: Plan, outcomes: Sequence[Outcome]) -> None:
         raise typer.Exit(REFUSED)
 
 
-def apply(ctx: typer.Context, dry_run: DryRun = False, yes: Yes = False, as_json: Json = False) -> None:
+@spread
+def apply(ctx: typer.Context, manner: Manner) -> None:
     """One whole pass by hand: gather, judge, show the diff, ask, push, read back.
 
     Example: switchguard apply --yes
@@ -132,17 +123,15 @@ def apply(ctx: typer.Context, dry_run: DryRun = False, yes: Yes = False, as_json
     wiring = Wiring.of(ctx.obj)
     with show.progress("gathering and judging"):
         seen = look(wiring.site.policy, wiring.doors(), wiring.gather(USAGE | PLACES))
-    outcomes = show_and_ask(wiring, seen.plan, Manner(dry_run, yes, as_json), lambda: remember(wiring.doors(), seen))
+    outcomes = show_and_ask(wiring, seen.plan, manner, lambda: remember(wiring.doors(), seen))
     finish(seen.plan, outcomes)
 
 
 def penalise(
-    ctx: typer.Context, target: Target, penalty: Penalty, lasts: timedelta | None, manner: Manner, request: "Request"
+    ctx: typer.Context, target: Target, penalty: Penalty, request: Request, manner: Manner, vlan: int | None = None
 ) -> None:
     """A person's penalty: find the client, then as always."""
-    wiring = Wiring.of(ctx.obj)
-    if request.on is not None and request.on not in wiring.devices:
-        raise UnknownPlugin("device", request.on, wiring.devices)
+    wiring = wiring_with(ctx, request.on)
     attribution = attribute(look_around(wiring, PLACES))
     client = find(attribution, target)
     identity, macs, addresses = meant(target, client)
@@ -150,27 +139,32 @@ def penalise(
         identity,
         penalty,
         clock(),
-        lasts,
+        duration(request.lasts),
         request.reason,
         operator(),
         macs=macs,
         addresses=addresses,
         on_device=request.on,
-        vlan=request.vlan,
+        vlan=vlan,
         override_exemption=request.override,
         location=client.location if client else None,
     )
+    sentence(wiring, attribution, verdict, manner)
+
+
+def sentence(wiring: Wiring, attribution: Attribution, verdict: Verdict, manner: Manner) -> None:
+    """Carries it out, and says until when."""
     carry_out(wiring, attribution, manner, new=[verdict])
     if not manner.as_json:
         show.say(verdict_sentence(verdict, verdict.since))
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    reason: str
-    on: str | None = None
-    vlan: int | None = None
-    override: bool = False
+def wiring_with(ctx: typer.Context, device: str | None) -> Wiring:
+    """UnknownPlugin where a device is named that the site does not have."""
+    wiring = Wiring.of(ctx.obj)
+    if device is not None and device not in wiring.devices:
+        raise UnknownPlugin("device", device, wiring.devices)
+    return wiring
 
 
 block = typer.Typer(no_args_is_help=True, help="Block a client: `block mac MAC` or `block ip ADDR`.")
@@ -178,126 +172,72 @@ unblock = typer.Typer(no_args_is_help=True, help="Lift every penalty of a client
 limit = typer.Typer(no_args_is_help=True, help="Limit a client's rate: `limit mac MAC --rate 64kbps`.")
 cap = typer.Typer(no_args_is_help=True, help="Cap a client's sessions: `cap ip ADDR --sessions 100`.")
 
+Rate = Annotated[str, typer.Option(help="Such as 64kbps or 2Mbps, for each address.")]
+Sessions = Annotated[int, typer.Option(min=1, help="New sessions beyond this many are refused, for each address.")]
 MacArgument = Annotated[str, typer.Argument(metavar="MAC", help="In any spelling: 02:00:00:00:00:07, 0200.0000.0007 …")]
 AddressArgument = Annotated[str, typer.Argument(metavar="ADDR", help="An inside address, IPv4 or IPv6.")]
 
 
 @block.command("mac")
-def block_mac(
-    ctx: typer.Context,
-    mac: MacArgument,
-    lasts: For = "2h",
-    on: On = None,
-    vlan: Vlan = None,
-    reason: Reason = "by hand",
-    dry_run: DryRun = False,
-    yes: Yes = False,
-    override: Override = False,
-    as_json: Json = False,
-) -> None:
+@spread
+def block_mac(ctx: typer.Context, mac: MacArgument, request: Request, manner: Manner, vlan: Vlan = None) -> None:
     """Block a MAC where its zone says: shows the diff, asks, pushes, reads back, says until when.
 
     Example: switchguard block mac 02:00:00:00:00:07 --for 2h --dry-run
     """
-    request = Request(reason, on, vlan, override)
-    penalise(ctx, parse_mac(mac), Block("mac"), duration(lasts), Manner(dry_run, yes, as_json), request)
+    penalise(ctx, parse_mac(mac), Block("mac"), request, manner, vlan)
 
 
 @block.command("ip")
-def block_ip(
-    ctx: typer.Context,
-    address: AddressArgument,
-    lasts: For = "2h",
-    on: On = None,
-    reason: Reason = "by hand",
-    dry_run: DryRun = False,
-    yes: Yes = False,
-    override: Override = False,
-    as_json: Json = False,
-) -> None:
+@spread
+def block_ip(ctx: typer.Context, address: AddressArgument, request: Request, manner: Manner) -> None:
     """Block an address at the gateway.
 
     Example: switchguard block ip 10.10.0.107 --for 30m
     """
-    request = Request(reason, on, None, override)
-    penalise(ctx, parse_address(address), Block("address"), duration(lasts), Manner(dry_run, yes, as_json), request)
+    penalise(ctx, parse_address(address), Block("address"), request, manner)
 
 
 @limit.command("mac")
-def limit_mac(
-    ctx: typer.Context,
-    mac: MacArgument,
-    rate: Annotated[str, typer.Option(help="Such as 64kbps or 2Mbps.")],
-    lasts: For = "2h",
-    on: On = None,
-    reason: Reason = "by hand",
-    dry_run: DryRun = False,
-    yes: Yes = False,
-    override: Override = False,
-    as_json: Json = False,
-) -> None:
+@spread
+def limit_mac(ctx: typer.Context, mac: MacArgument, rate: Rate, request: Request, manner: Manner) -> None:
     """Limit the rate of a client, at the gateway by address or on its access port.
 
     Example: switchguard limit mac 02:00:00:00:00:07 --rate 2Mbps --for 1h
     """
-    request = Request(reason, on, None, override)
-    limited = RateLimit(spelt(parse_rate, rate))
-    penalise(ctx, parse_mac(mac), limited, duration(lasts), Manner(dry_run, yes, as_json), request)
+    penalise(ctx, parse_mac(mac), RateLimit(spelt(parse_rate, rate)), request, manner)
 
 
 @cap.command("ip")
-def cap_ip(
-    ctx: typer.Context,
-    address: AddressArgument,
-    sessions: Annotated[int, typer.Option(min=1, help="New sessions beyond this many are refused.")],
-    lasts: For = "2h",
-    on: On = None,
-    reason: Reason = "by hand",
-    dry_run: DryRun = False,
-    yes: Yes = False,
-    override: Override = False,
-    as_json: Json = False,
-) -> None:
+@spread
+def cap_ip(ctx: typer.Context, address: AddressArgument, sessions: Sessions, request: Request, manner: Manner) -> None:
     """Cap the sessions of an address at the gateway. Sessions that exist stay.
 
     Example: switchguard cap ip 10.10.0.107 --sessions 100
     """
-    request = Request(reason, on, None, override)
-    penalise(ctx, parse_address(address), SessionCap(sessions), duration(lasts), Manner(dry_run, yes, as_json), request)
+    penalise(ctx, parse_address(address), SessionCap(sessions), request, manner)
 
 
 @unblock.command("mac")
-def unblock_mac(
-    ctx: typer.Context,
-    mac: MacArgument,
-    reason: Reason = "by hand",
-    dry_run: DryRun = False,
-    yes: Yes = False,
-    as_json: Json = False,
-) -> None:
+@spread
+def unblock_mac(ctx: typer.Context, mac: MacArgument, manner: Manner, reason: Reason = "by hand") -> None:
     """Lift every penalty of a MAC, and only ours.
 
     Example: switchguard unblock mac 02:00:00:00:00:07
     """
     wanted = parse_mac(mac)
-    lift(ctx, lambda verdict: wanted in verdict.macs, f"{wanted}", reason, Manner(dry_run, yes, as_json))
+    lift(ctx, lambda verdict: wanted in verdict.macs, f"{wanted}", reason, manner)
 
 
 @unblock.command("ip")
-def unblock_ip(
-    ctx: typer.Context,
-    address: AddressArgument,
-    reason: Reason = "by hand",
-    dry_run: DryRun = False,
-    yes: Yes = False,
-    as_json: Json = False,
-) -> None:
+@spread
+def unblock_ip(ctx: typer.Context, address: AddressArgument, manner: Manner, reason: Reason = "by hand") -> None:
     """Lift every penalty of an address, and only ours.
 
     Example: switchguard unblock ip 10.10.0.107
     """
     wanted = parse_address(address)
-    lift(ctx, lambda verdict: wanted in verdict.addresses, f"{wanted}", reason, Manner(dry_run, yes, as_json))
+    lift(ctx, lambda verdict: wanted in verdict.addresses, f"{wanted}", reason, manner)
 
 
 def lift(ctx: typer.Context, concerns: Callable[[Verdict], bool], what: str, reason: str, manner: Manner) -> None:
@@ -309,22 +249,21 @@ def lift(ctx: typer.Context, concerns: Callable[[Verdict], bool], what: str, rea
     carry_out(wiring, attribute(look_around(wiring, PLACES)), manner, released=released)
     if not manner.as_json:
         for release in released:
-            show.say(f"lifted for {release.verdict.client}: {penalty_phrase(release.verdict.penalty)}")
+            whom = client_phrase(release.verdict.client)
+            show.say(f"lifted for {whom}: {penalty_phrase(release.verdict.penalty)}")
 
 
-def release_all(
-    ctx: typer.Context, reason: Reason = "by hand", dry_run: DryRun = False, yes: Yes = False, as_json: Json = False
-) -> None:
+@spread
+def release_all(ctx: typer.Context, manner: Manner, reason: Reason = "by hand") -> None:
     """Lift everything that we hold, everywhere. Other people's lines stay.
 
     Example: switchguard release-all --dry-run
     """
     wiring = Wiring.of(ctx.obj)
-    manner = Manner(dry_run, yes, as_json)
     standing = wiring.ledger.standing()
     if not standing and not wiring.ledger.held():
         empty = objects.dump(objects.done_object(nothing(clock()), {}, ()))
-        typer.echo(empty if as_json else "nothing stands")
+        typer.echo(empty if manner.as_json else "nothing stands")
         return
     released = [Release(verdict, f"release-all: {reason} ({operator()})") for verdict in standing]
     attribution = attribute(look_around(wiring, PLACES))

@@ -7,7 +7,7 @@ import typer
 
 from switchguard import plugins
 from switchguard.cli import objects, show
-from switchguard.cli.options import DryRun, Json, Yes
+from switchguard.cli.options import Json, Manner, spread
 from switchguard.cli.wiring import Wiring
 from switchguard.core.model import ClientOctets, Device, Role
 from switchguard.core.safeguards import enforces
@@ -54,9 +54,8 @@ def _write(wiring: Wiring, device: Device, work: Callable[[CountsClients, Sessio
 
 
 @app.command("install")
-def install_command(
-    ctx: typer.Context, on: OnGateway = None, dry_run: DryRun = False, yes: Yes = False, as_json: Json = False
-) -> None:
+@spread
+def install_command(ctx: typer.Context, manner: Manner, on: OnGateway = None) -> None:
     """Let gateways count. Shows the script first; may be repeated, nothing that was counted is lost.
 
     The service does it by itself where `accounting: nft` is set and the gateway is in mode `enforce`.
@@ -66,22 +65,19 @@ def install_command(
     wiring = Wiring.of(ctx.obj)
     chosen = _gateways(wiring, on)
     scripts = {device.name: list(driver.counters_script(device)) for device, driver in chosen}
-    _settle(
-        wiring, scripts, "install", (dry_run, yes, as_json), lambda driver, session: driver.install_counters(session)
-    )
+    _settle(wiring, scripts, "install", manner, lambda driver, session: driver.install_counters(session))
 
 
 @app.command("remove")
-def remove_command(
-    ctx: typer.Context, on: OnGateway = None, dry_run: DryRun = False, yes: Yes = False, as_json: Json = False
-) -> None:
+@spread
+def remove_command(ctx: typer.Context, manner: Manner, on: OnGateway = None) -> None:
     """Take the counters away, with what they have counted. A running service with `accounting: nft` puts them back.
 
     Example: switchguard counters remove --yes
     """
     wiring = Wiring.of(ctx.obj)
     scripts = {device.name: ["delete table inet switchguard_counters"] for device, _ in _gateways(wiring, on)}
-    _settle(wiring, scripts, "remove", (dry_run, yes, as_json), lambda driver, session: driver.remove_counters(session))
+    _settle(wiring, scripts, "remove", manner, lambda driver, session: driver.remove_counters(session))
 
 
 @app.command("show")
@@ -131,12 +127,11 @@ def _settle(
     wiring: Wiring,
     scripts: dict[str, list[str]],
     what: str,
-    manner: tuple[bool, bool, bool],
+    manner: Manner,
     work: Callable[[CountsClients, Session], None],
 ) -> None:
     """Shows, asks, does; a person who asks for it may do so in observe mode too. Not while writes are paused."""
-    dry_run, yes, as_json = manner
-    if not as_json:
+    if not manner.as_json:
         for name, lines in scripts.items():
             show.say(f"{name}: {what} (computed)")
             for line in lines:
@@ -144,15 +139,15 @@ def _settle(
     if (paused := wiring.ledger.paused()) is not None:
         show.complain(f"refused: paused: {paused}")
         raise typer.Exit(REFUSED)
-    if not dry_run and not (yes or (not as_json and typer.confirm("Do it"))):
+    if not manner.dry_run and not (manner.yes or (not manner.as_json and typer.confirm("Do it"))):
         show.complain("nothing was changed")
         raise typer.Exit(REFUSED)
-    for name in () if dry_run else scripts:
+    for name in () if manner.dry_run else scripts:
         _write(wiring, wiring.devices[name], work)
-    if as_json:
+    if manner.as_json:
         devices = [{"device": name, "script": lines} for name, lines in scripts.items()]
-        typer.echo(objects.dump({"devices": devices, "done": not dry_run}))
-    elif not dry_run:
+        typer.echo(objects.dump({"devices": devices, "done": not manner.dry_run}))
+    elif not manner.dry_run:
         show.say(f"done: {', '.join(scripts)}")
-    if dry_run:
+    if manner.dry_run:
         raise typer.Exit(CHANGES)

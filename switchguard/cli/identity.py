@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from switchguard.cli import objects, show
-from switchguard.cli.act import Manner, carry_out, operator
-from switchguard.cli.options import DryRun, Json, Reason, Yes
+from switchguard.cli.act import carry_out, operator
+from switchguard.cli.options import Json, Manner, Reason, spread
 from switchguard.cli.read import look_around
 from switchguard.cli.targets import parse_mac
 from switchguard.cli.wiring import Wiring
@@ -48,14 +48,13 @@ def links(
     show.console().print(rows)
 
 
+@spread
 def unlink(
     ctx: typer.Context,
     one: Annotated[str, typer.Argument(metavar="MAC")],
     other: Annotated[str, typer.Argument(metavar="MAC")],
+    manner: Manner,
     reason: Reason = "by hand",
-    dry_run: DryRun = False,
-    yes: Yes = False,
-    as_json: Json = False,
 ) -> None:
     """Two MACs are two devices, whatever it looks like: what went over between them is lifted, and never again.
 
@@ -65,16 +64,16 @@ def unlink(
     first, second, who = parse_mac(one), parse_mac(other), operator()
     if first == second:
         raise typer.BadParameter(f"{first} is one MAC, not two")
-    if not dry_run:
+    if not manner.dry_run:
         wiring.ledger.unlink(first, second, who, reason)
     why = f"{first} and {second} are two devices: {reason} ({who})"
     released = [Release(verdict, why) for verdict in gone_over(wiring.ledger.standing(), {first, second})]
-    if not as_json:
-        show.say(f"{first} and {second} are two devices" + (" (not recorded: a dry run)" if dry_run else ""))
+    if not manner.as_json:
+        show.say(f"{first} and {second} are two devices" + (" (not recorded: a dry run)" if manner.dry_run else ""))
     if released:
         attribution = attribute(look_around(wiring, PLACES))
-        carry_out(wiring, attribution, Manner(dry_run, yes, as_json), released=released)
-    elif as_json:
+        carry_out(wiring, attribution, manner, released=released)
+    elif manner.as_json:
         pair = [objects.link_object(it) for it in wiring.ledger.links({first}) if {it.old, it.new} == {first, second}]
         typer.echo(objects.dump({"links": pair, "outcomes": []}))
 

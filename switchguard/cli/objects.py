@@ -70,6 +70,7 @@ def location_object(location: Location | None) -> Json | None:
         "vlan": location.station.vlan,
         "age_s": round(location.age_s, 1),
         "confidence": round(location.confidence, 2),
+        "peer": location.peer,
     }
 
 

@@ -32,7 +32,8 @@ def platforms() -> str:
     lines += [
         "",
         "Scopes: `mac_vlan` a MAC in one VLAN · `mac_device` a MAC on the whole device · `mac_adjacent` a MAC whose",
-        "first hop the device is · `address` an inside address · `network` a whole subnet · `port` an access port.",
+        "first hop the device is · `address` an inside address · `network` a whole subnet · `port` an access port",
+        "· `everyone` every inside address at once, each counted by itself, and only for `switchguard cap everyone`.",
         "`diff`: who makes the difference that you see before a push, the device itself or switchguard.",
     ]
     for name in plugins.driver_names():

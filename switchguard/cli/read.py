@@ -23,6 +23,7 @@ from switchguard.core.rules.naughty_factor import Factor, factor
 from switchguard.core.traces import Link
 from switchguard.cycle import PLACES, USAGE, look
 from switchguard.edge.evening import load_evening
+from switchguard.edge.napalm_platforms import needs_no_ssh
 from switchguard.edge.session_netmiko import fetch_host_key
 from switchguard.edge.settings import load_site
 from switchguard.edge.snapshots import load_snapshot, save_snapshot
@@ -65,7 +66,8 @@ def check(
     site = wiring.site
     if accept:
         for device in site.devices:
-            trust_host_key(wiring, device.name)
+            if not needs_no_ssh(device.platform, site.endpoints[device.name]):
+                trust_host_key(wiring, device.name)
     snapshot = look_around(wiring, everything(wiring)) if connect else None
     gaps = (*snapshot.gaps, *unreadable(wiring)) if snapshot else ()
     if as_json:

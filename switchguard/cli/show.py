@@ -12,7 +12,8 @@ from rich.text import Text
 
 from switchguard.core.changes import Diff, Outcome, Plan
 from switchguard.core.copies import contested_of
-from switchguard.core.explain import change_sentence, contested_sentence, location_sentence, refusal_sentence
+from switchguard.core.everybody import is_for_everyone
+from switchguard.core.explain import change_sentence, contested_sentence, location_sentence, refusal_sentence, switches
 from switchguard.core.model import Attribution, Client, Contested, Gap
 from switchguard.core.penalties import Refusal
 from switchguard.core.rules.naughty_factor import Factor
@@ -108,7 +109,7 @@ def where(client: Client) -> str:
     if client.location is None:
         return "?"
     station = client.location.station
-    return f"{client.location.device} {station.port} vlan {station.vlan}"
+    return f"{switches(client.location)} {station.port} vlan {station.vlan}"
 
 
 def octets(*parts: int | None) -> str:
@@ -154,6 +155,9 @@ def show_plan(plan: Plan, diffs: Mapping[str, Diff | DeviceError]) -> None:
             continue
         say(f"{name} (diff: {diff.source}){note}")
         show_diff(diff.text)
+    for change in (*plan.changes, *plan.observed):
+        if is_for_everyone(change.slot) and change.after is not None:
+            say(f"note: {change_sentence(change)}")
     show_refusals(plan.refusals)
     if not diffs and not plan.refusals:
         say("nothing to do: the devices already enforce what should be enforced")

@@ -11,9 +11,9 @@ import typer
 
 from switchguard import plugins, ports
 from switchguard.cli import objects, show
-from switchguard.cli.act import Manner, carry_out, operator
+from switchguard.cli.act import carry_out, operator
 from switchguard.cli.identity import family, show_family
-from switchguard.cli.options import From, Json, Yes
+from switchguard.cli.options import From, Json, Manner, Yes
 from switchguard.cli.read import look_around
 from switchguard.cli.targets import find, parse_target, why_unknown
 from switchguard.cli.usage import Hour, clients_meant, hour_object, hours_of, parse_since, show_hours
@@ -21,9 +21,17 @@ from switchguard.cli.wiring import Wiring, clock
 from switchguard.core.attribute import attribute
 from switchguard.core.calendar import Calendar
 from switchguard.core.copies import contested_of
-from switchguard.core.explain import finding_sentence, location_sentence, penalty_phrase, verdict_sentence
-from switchguard.core.model import Client, ClientId, Contested, Gap, Mac
+from switchguard.core.everybody import everyone_meant, everyone_on, spared_by
+from switchguard.core.explain import (
+    client_phrase,
+    finding_sentence,
+    location_sentence,
+    penalty_phrase,
+    verdict_sentence,
+)
+from switchguard.core.model import Attribution, Client, ClientId, Contested, Gap, Mac
 from switchguard.core.penalties import Exemption, Finding, Release, Verdict
+from switchguard.core.policy import Policy
 from switchguard.core.rules import blind_spots, judge_all
 from switchguard.core.rules.naughty_factor import Factor, factor
 from switchguard.core.safeguards import exempt_by, subject
@@ -70,7 +78,7 @@ def penalties(
         verdict = record.verdict
         until = record.released_at or verdict.until
         made.add_row(
-            str(verdict.client).removeprefix("mac:"),
+            client_phrase(verdict.client).removeprefix("mac:"),
             penalty_phrase(verdict.penalty),
             ", ".join(sorted({held.slot.device for held in record.slots})) or "-",
             local(verdict.since),
@@ -137,6 +145,7 @@ def _story_of(wiring: Wiring, target: str, file: Path | None, since: str) -> _St
     macs, links = family(wiring, {*theirs, *((wanted,) if isinstance(wanted, Mac) else ())})
     names = {str(wanted), *(map(str, (*client.macs, *client.addresses, client.identity)) if client else ())}
     names |= {name for mac in macs for name in (str(mac), f"mac:{mac}")}
+    names |= {everyone_on(client.usage.device)} if client and client.usage else set()
     meant = {*clients_meant(wiring.archive, wanted), *((client.identity,) if client else ())}
     meant |= {ClientId(f"mac:{mac}") for mac in macs}
     sources = {str(it) for it in (*(client.addresses if client else ()), wanted)}
@@ -229,13 +238,20 @@ def exempt_add(
     released = [
         Release(record.verdict, f"exempted: {why} ({operator()})")
         for record in records
-        if attribution
-        and exempt_by(subject(record.verdict, attribution, [held.slot for held in record.slots]), [made], clock())
+        if attribution and _spares(made, record, attribution, wiring.site.policy)
     ]
     if attribution and released:
         carry_out(wiring, attribution, Manner(yes=yes, as_json=as_json), released=released)
     elif as_json:
         typer.echo(objects.dump({"exemption": objects.exemption_object(made), "outcomes": []}))
+
+
+def _spares(made: Exemption, record: PenaltyRecord, attribution: Attribution, policy: Policy) -> bool:
+    """A penalty for everybody cannot go on without whom it exempts."""
+    if everyone_meant(record.verdict):
+        return spared_by([made], attribution, policy, clock()) is not None
+    whom = subject(record.verdict, attribution, [held.slot for held in record.slots])
+    return exempt_by(whom, [made], clock()) is not None
 
 
 def parse_exemption(what: str, why: str, until: str | None) -> Exemption:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from switchguard import plugins
 from switchguard.core.changes import Enforced, Enforcer, Outcome, Plan, Slot
 from switchguard.core.letters import Letter, Register
-from switchguard.core.model import Attribution, Device, Gap, Mac, Sight, Snapshot, Table
+from switchguard.core.model import Attribution, Device, Gap, Mac, Role, Sight, Snapshot, Table
 from switchguard.core.notices import News, letters
 from switchguard.core.penalties import Penalty
 from switchguard.core.policy import Policy
@@ -40,7 +40,7 @@ from switchguard.edge.turns import Turns
 from switchguard.edge.vpn.pages import PAGES, pages_from, pages_text
 from switchguard.edge.vpn.sources import Pages, Users
 from switchguard.errors import LedgerError
-from switchguard.ports import ClearsSessions, Enforces, Notifier, Session, Stream
+from switchguard.ports import ClearsSessions, Driver, Enforces, Notifier, Session, Stream
 
 if TYPE_CHECKING:
     from switchguard.edge.notify_post import Postman
@@ -143,7 +143,7 @@ class Wiring:
     def enforcers(self) -> Mapping[str, Enforcer]:
         drivers = {device.name: plugins.driver(device.platform) for device in self.site.devices}
         return {
-            name: Enforcer(self.devices[name], driver.facts, isinstance(driver, ClearsSessions))
+            name: Enforcer(self.devices[name], driver.facts, _clears_sessions(self.devices[name], driver))
             for name, driver in drivers.items()
             if isinstance(driver, Enforces)
         }
@@ -289,3 +289,8 @@ class Wiring:
             enforced=held,
             clock=lambda: snapshot.at,
         )
+
+
+def _clears_sessions(device: Device, driver: Driver) -> bool:
+    """A switch of a platform that could translate has no sessions to clear."""
+    return isinstance(driver, ClearsSessions) and device.role is Role.GATEWAY

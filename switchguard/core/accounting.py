@@ -380,7 +380,8 @@ def _behind(attribution: Attribution) -> Mapping[Place, list[Client]]:
     found: dict[Place, list[Client]] = defaultdict(list)
     for client in attribution.clients:
         if client.location is not None and client.location.station.port is not None:
-            found[client.location.device, client.location.station.port].append(client)
+            for device in client.location.devices:
+                found[device, client.location.station.port].append(client)
     return found
 
 

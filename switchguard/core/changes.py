@@ -14,7 +14,8 @@ class Slot:
     """One place on one device where one kind of penalty can sit: the key of everything that is enforced.
 
     block by MAC: station.mac, and station.vlan where the platform blocks per VLAN (scope `mac_vlan`) · cap, limit and
-    block by address: `address` · the same for a whole subnet: `network` · limit on a port: station.port.
+    block by address: `address` · the same for a whole subnet: `network` · limit on a port: station.port · cap for
+    everyone behind a gateway, each by itself: none of these.
     """
 
     device: str
@@ -75,6 +76,8 @@ class Whereabouts:
     """The one of them that is its own; None: the device only passed it on."""
     at: datetime
     """When the table said so."""
+    twin: str | None = None
+    """The other switch of a pair, whose aggregate of this name is the same place (pairs.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +118,10 @@ class Outcome:
 
 # --- what a driver declares ------------------------------------------------------------------------------------------
 
-Scope = Literal["mac_vlan", "mac_device", "mac_adjacent", "address", "network", "port"]
+Scope = Literal["mac_vlan", "mac_device", "mac_adjacent", "address", "network", "port", "everyone"]
 """Where a penalty of some kind can be put: a MAC in one VLAN, on the whole device, or only where the device is the
-client's first hop; an inside address; a subnet, inside or out; a port."""
+client's first hop; an inside address; a subnet, inside or out; a port; every inside address at once, each counted by
+itself (caps only, and never for one client's sake)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +143,8 @@ class Facts:
     timed_revert: bool = False
     boxes: bool = False
     """Whether limits can share a ceiling (`RateLimit.within`)."""
+    only_ipv4: frozenset[str] = frozenset()
+    """Kinds of penalty that are for IPv4 addresses: a client's others are passed over, as nothing translates them."""
     unverified: tuple[str, ...] = ()
     """Statements about the platform that no real device has confirmed yet."""
 

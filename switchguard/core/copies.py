@@ -15,8 +15,8 @@ It is *certain* that there are two stations, not one that moved, when
 
 What is spared: moving once, whatever the ports. Uplinks, behind which every MAC is seen. Going back and forth between
 ports that both have several other stations (access points that do not announce themselves). Aggregates on two switches
-(multi-chassis). Two ports that share three such MACs and more are one undeclared uplink, not three copies, and a device
-whose uplinks are not known says nothing.
+(multi-chassis); those of a declared pair are one port (pairs.py). Two ports that share three such MACs and more are one
+undeclared uplink, not three copies, and a device whose uplinks are not known says nothing.
 
 The *suspect* is the one of two ports that the MAC came to while an earlier look had found it on the other. Where both
 were found at once, or more than two ports are concerned, it cannot be told; the ports are named, and none is penalised.
@@ -30,6 +30,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from switchguard.core.model import (
+    PEER_LINK,
     Address,
     Attribution,
     Client,
@@ -45,6 +46,7 @@ from switchguard.core.model import (
     Table,
 )
 from switchguard.core.namesakes import namesakes
+from switchguard.core.pairs import Peers, peers, twin, whole
 from switchguard.core.penalties import Notify, Verdict
 from switchguard.core.topology import Place, Sightings, Uplinks, is_aggregate, port_key
 from switchguard.core.usage import merge
@@ -76,12 +78,23 @@ class _Network:
     """Device -> when its forwarding table was read."""
     up: Mapping[Place, datetime]
     """Ports that are up, and when that was read; none with a neighbour that would keep them up by itself."""
+    pairs: Peers
 
     def is_edge(self, place: Place) -> bool:
-        return place not in self.ways.why and place[0] in self.ways.known
+        """Nor the link to an MLAG peer, behind which nobody may be just now."""
+        return place not in self.ways.why and place[0] in self.ways.known and place[1] != PEER_LINK
+
+    def whole(self, place: Place) -> Place:
+        return whole(place, self.pairs) if self.pairs else place
+
+    def stations(self, place: Place) -> frozenset[Mac]:
+        """On both ends of an aggregate that a pair has in common."""
+        there = self.seen.ports.get(place, frozenset())
+        other = twin(place, self.pairs) if self.pairs else None
+        return there if other is None else there | self.seen.ports.get(other, frozenset())
 
     def crowded(self, place: Place) -> bool:
-        return len(self.seen.ports.get(place, ())) > CROWD
+        return len(self.stations(place)) > CROWD
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +124,7 @@ def disputes(
     candidates = {*disputed, *trails, *doubled} & {*seen.rows, *disputed}
     if not candidates:
         return {}
-    view = _Network(snapshot, seen, ways, _read_at(snapshot, "fdb"), _up(snapshot))
+    view = _Network(snapshot, seen, ways, _read_at(snapshot, "fdb"), _up(snapshot), peers(snapshot.devices))
     found = {mac: _trail(mac, trails.get(mac, ()), view) for mac in sorted(candidates)}
     shared = _shared(found[mac] for mac in disputed)
     addresses = {client.macs[0]: client.addresses for client in clients if client.macs and client.macs[0] in candidates}
@@ -199,10 +212,10 @@ def _trail(mac: Mac, sights: Iterable[Sight], view: _Network) -> _Trail:
     rows: dict[Place, list[FdbEntry]] = defaultdict(list)
     for row in view.seen.rows.get(mac, ()):
         if view.is_edge((row.device, row.port)):
-            rows[row.device, row.port].append(row)
+            rows[view.whole((row.device, row.port))].append(row)
     edges = sorted((it for it in sights if view.is_edge((it.device, it.port))), key=lambda it: it.at)
-    homes = {(it.device, it.port): it.at for it in edges if not it.came}
-    came = [((it.device, it.port), it.at) for it in edges if it.came]
+    homes = {view.whole((it.device, it.port)): it.at for it in edges if not it.came}
+    came = [(view.whole((it.device, it.port)), it.at) for it in edges if it.came]
     if len(rows) == 1:  # in the newest look, which the memory may not have yet
         came += [(place, view.read_at.get(place[0], view.snapshot.at)) for place in rows]
     steps: list[tuple[Place, datetime]] = []
@@ -279,7 +292,7 @@ def _left(trail: _Trail, view: _Network) -> str | None:
         return None
     (left, _), (here, arrived) = way[-2:]
     up_at = view.up.get(left)
-    if up_at is None or up_at < arrived - SKEW or view.seen.ports.get(left) or here not in trail.rows:
+    if up_at is None or up_at < arrived - SKEW or view.stations(left) or here not in trail.rows:
         return None
     return f"it came from {listed_ports([left])} to {listed_ports([here])}, but the port that it left is still up"
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from switchguard.core.changes import Change, HeldSlot, SessionFlush, Slot
-from switchguard.core.model import Client, Contested, Gap, Location, NatUsage, Station, Unattributed
+from switchguard.core.model import Client, ClientId, Contested, Gap, Location, NatUsage, Station, Unattributed
 from switchguard.core.penalties import (
     Block,
     Finding,
@@ -91,10 +91,16 @@ def penalty_phrase(penalty: Penalty) -> str:
             return f"quarantine in VLAN {vlan}"
 
 
+def client_phrase(client: ClientId) -> str:
+    """Whom it is about: the identity itself, or `everyone on gw1`."""
+    sort, _, name = client.partition(":")
+    return _plain(f"everyone on {name}" if sort == "everyone" else client)
+
+
 def slot_phrase(slot: Slot) -> str:
     """Where it is done: `02:00:00:00:00:07 in VLAN 10 on sw1`."""
     addresses = (str(it) for it in (slot.address, slot.network) if it is not None)
-    return f"{' '.join((*addresses, *_station_words(slot.station))) or 'everybody'} on {slot.device}"
+    return f"{' '.join((*addresses, *_station_words(slot.station))) or 'everyone'} on {slot.device}"
 
 
 def change_sentence(change: Change) -> str:
@@ -147,15 +153,16 @@ def verdict_sentence(verdict: Verdict, now: datetime | None = None) -> str:
         until = f"until {moment(verdict.until, now or verdict.since)}{left}"
     whose = f"asked for by {verdict.requested_by}" if verdict.requested_by else f"rule {verdict.rule}"
     again = f", offence {verdict.offence}" if verdict.offence > 1 else ""
-    where = f" on {verdict.on_device}" if verdict.on_device else ""
-    head = f"{_plain(verdict.client)}: {penalty_phrase(verdict.penalty)}{where} since {since} {until}"
+    whom = client_phrase(verdict.client)
+    where = f" on {verdict.on_device}" if verdict.on_device and not whom.endswith(f" on {verdict.on_device}") else ""
+    head = f"{whom}: {penalty_phrase(verdict.penalty)}{where} since {since} {until}"
     return f"{head}{_because(verdict.because)} ({whose}{again})"
 
 
 def release_sentence(release: Release) -> str:
     verdict = release.verdict
     ended = f"{penalty_phrase(verdict.penalty)} of {moment(verdict.since)} ends"
-    return f"{_plain(verdict.client)}: {ended}{_because(release.why)}"
+    return f"{client_phrase(verdict.client)}: {ended}{_because(release.why)}"
 
 
 def finding_sentence(finding: Finding) -> str:
@@ -173,7 +180,12 @@ def location_sentence(location: Location | None, why_not: str = "") -> str:
     port = f" port {station.port}" if station.port else ""
     vlan = f", VLAN {station.vlan}" if station.vlan is not None else ""
     seen = f"seen {duration(location.age_s)} ago, confidence {location.confidence:.2f}"
-    return f"{location.device}{port}{vlan}, {seen}"
+    return f"{switches(location)}{port}{vlan}, {seen}"
+
+
+def switches(location: Location) -> str:
+    """`sw1`, or `nx1+nx2` for an aggregate of both."""
+    return "+".join(sorted(location.devices))
 
 
 def usage_sentence(usage: NatUsage) -> str:

@@ -5,6 +5,7 @@
   MACs, as the MAC comes from the gateway's own table. It is not right for a MAC that some edge port shows and that
   could not be pinned: then two stations may be using it, and one of them may have copied it.
 - A subnet is only put where a device takes it as one: its addresses one by one would let the next one through.
+- Everybody at once is only ever meant by who says so: no client's cap becomes everybody's.
 - A person who names the device answers for the place; who names the MAC, for the identity.
 - A penalty on a MAC or an address is preferred to one on a port, which hits whoever is plugged in there.
 - Being blocked hides a client: drop entries shadow it in forwarding tables. So what holds a penalty already counts as
@@ -18,9 +19,11 @@ from datetime import datetime
 from switchguard.core.changes import Enforced, Enforcer, HeldSlot, Scope, Slot
 from switchguard.core.copies import port_meant
 from switchguard.core.decide import is_manual
-from switchguard.core.explain import penalty_phrase
+from switchguard.core.everybody import everyone_meant
+from switchguard.core.explain import client_phrase, penalty_phrase
 from switchguard.core.ladder import in_box
 from switchguard.core.model import Attribution, Gap, Location, Mac, Role, Station
+from switchguard.core.pairs import Peers
 from switchguard.core.penalties import Block, Penalty, RateLimit, SessionCap, Verdict
 from switchguard.core.policy import Policy
 from switchguard.core.safeguards import Objection, Subject, not_at, not_on_port, seen_at_edge
@@ -36,6 +39,8 @@ class Situation:
     enforcers: Mapping[str, Enforcer]
     policy: Policy
     now: datetime
+    pairs: Peers
+    """Of switches that can enforce."""
 
     def on(self, device: str) -> Enforced | Gap:
         """What the device enforces; a device that nobody asked is a gap like any other."""
@@ -74,7 +79,7 @@ class Unit:
     @property
     def what(self) -> str:
         who = f"{self.key} of {self.verdict.client}" if self.key and str(self.key) not in self.verdict.client else ""
-        return f"{penalty_phrase(self.verdict.penalty)} for {who or self.verdict.client}"
+        return f"{penalty_phrase(self.verdict.penalty)} for {who or client_phrase(self.verdict.client)}"
 
 
 def units(whom: Subject) -> tuple[Unit, ...]:
@@ -117,7 +122,7 @@ def slots_on(
     there = situation.on(name)
     if isinstance(there, Gap) and not situation.held.keys() >= set(slots):
         return Objection("gap", f"what it enforces now could not be read: {there.why}")
-    return _no_room(enforcer, slots, occupied) or slots
+    return no_room(enforcer, slots, occupied) or slots
 
 
 def _first_fitting(enforcer: Enforcer, unit: Unit, situation: Situation, named: bool) -> tuple[Slot, ...] | Objection:
@@ -125,34 +130,49 @@ def _first_fitting(enforcer: Enforcer, unit: Unit, situation: Situation, named: 
     scopes = _scopes(unit.whom, enforcer, named)
     results = [_in_scope(scope, enforcer.device.name, unit, situation) for scope in scopes]
     fitting = [result for result in results if not isinstance(result, Objection)]
-    wish = penalty_phrase(unit.verdict.penalty) + ("" if unit.whom.network is None else " on a whole subnet")
-    cannot = Objection("unsupported", f"{enforcer.device.platform} has no way here for {wish}")
-    return (fitting or results or [cannot])[0]
+    return (fitting or results or [_no_way(unit, enforcer)])[0]
+
+
+def _no_way(unit: Unit, enforcer: Enforcer) -> Objection:
+    platform, wish = enforcer.device.platform, penalty_phrase(unit.verdict.penalty)
+    if everyone_meant(unit.verdict):
+        return Objection("unsupported", f"{platform} has no way here for {wish} for everyone")
+    why = f"{platform} has no way here for {wish}{'' if unit.whom.network is None else ' on a whole subnet'}"
+    if enforcer.facts.penalties.get(unit.verdict.penalty.kind) == ("everyone",):
+        why += ", only for everyone at once, which is for a person to ask for (`switchguard cap everyone`)"
+    return Objection("unsupported", why)
 
 
 def _scopes(whom: Subject, enforcer: Enforcer, named: bool) -> list[Scope]:
     """The driver's order, but a port comes last, and only where it was named. A cap is the gateway's that translates:
-    the same platform may be a switch, which would refuse it."""
+    the same platform may be a switch, which would refuse it; likewise a limit by address where there are some by port.
+    """
     penalty = whom.verdict.penalty
     every = enforcer.facts.penalties.get(penalty.kind, ())
     if isinstance(penalty, SessionCap) and enforcer.device.role is not Role.GATEWAY:
         return []
+    if everyone_meant(whom.verdict):
+        return [scope for scope in every if scope == "everyone"]
     if whom.network is not None:
         return [scope for scope in every if scope == "network"]
     if port_meant(whom.verdict) is not None:
         return [scope for scope in every if scope == "port"]
-    offered = [scope for scope in every if scope != "network"]
+    offered = [scope for scope in every if scope not in ("network", "everyone")]
     if isinstance(penalty, Block):
         return [scope for scope in offered if (scope == "address") == (penalty.by == "address") and scope != "port"]
     ports: list[Scope] = ["port"] if named and "port" in offered else []
+    if "port" in offered and isinstance(penalty, RateLimit) and enforcer.device.role is not Role.GATEWAY:
+        return [scope for scope in offered if scope not in ("port", "address")] + ports
     return [scope for scope in offered if scope != "port"] + ports
 
 
 def _in_scope(scope: Scope, device: str, unit: Unit, situation: Situation) -> tuple[Slot, ...] | Objection:
+    if scope == "everyone":
+        return (Slot(device, unit.verdict.penalty.kind),)
     if scope == "network":
         return _whole_network(device, unit)
     if scope == "address":
-        return _weak(unit, situation) or _by_address(device, unit)
+        return _weak(unit, situation) or _by_address(device, unit, situation)
     if not unit.macs and scope != "port":
         return Objection("unlocated", "none of its MACs is known")
     if scope == "port":
@@ -162,11 +182,17 @@ def _in_scope(scope: Scope, device: str, unit: Unit, situation: Situation) -> tu
     return _unsure_who(unit, situation) or _whole_mac(scope, device, unit, situation)
 
 
-def _by_address(device: str, unit: Unit) -> tuple[Slot, ...] | Objection:
+def _by_address(device: str, unit: Unit, situation: Situation) -> tuple[Slot, ...] | Objection:
     """Link-local addresses mean nothing beyond their link, and are never translated."""
-    kind = unit.verdict.penalty.kind
-    slots = tuple(Slot(device, kind, address=it) for it in unit.whom.addresses if not it.is_link_local)
-    return slots or Objection("unlocated", "none of its addresses is known")
+    kind, meant = unit.verdict.penalty.kind, [it for it in unit.whom.addresses if not it.is_link_local]
+    if not meant:
+        return Objection("unlocated", "none of its addresses is known")
+    enforcer = situation.enforcers.get(device)
+    only_ipv4 = enforcer is not None and kind in enforcer.facts.only_ipv4
+    slots = tuple(Slot(device, kind, address=it) for it in meant if it.version == 4 or not only_ipv4)
+    return slots or Objection(
+        "unsupported", "it can do that for IPv4 addresses only, and none of the client's is known"
+    )
 
 
 def _whole_network(device: str, unit: Unit) -> tuple[Slot, ...] | Objection:
@@ -237,7 +263,7 @@ def _on_port(device: str, unit: Unit, situation: Situation) -> tuple[Slot, ...] 
     return objection or (slot,)
 
 
-def _no_room(enforcer: Enforcer, slots: Iterable[Slot], occupied: Collection[Slot]) -> Objection | None:
+def no_room(enforcer: Enforcer, slots: Iterable[Slot], occupied: Collection[Slot]) -> Objection | None:
     """The list's capacity counts everybody's entries. Beyond it the device would refuse, or worse, drop an old one."""
     kind = next(iter(slots)).kind
     capacity = enforcer.facts.capacity.get(kind)

@@ -1,9 +1,9 @@
 """A MAC and the forwarding tables -> the one edge port behind which it is, how old that knowledge is, and how sure.
 
-The edge port is the one that is no uplink (topology.py). A MAC on two edge ports has no place: its owner moved,
-somebody copied it, or one of the ports is an uplink that nobody recognised. A MAC that is in ARP but in no forwarding
-table has none either: ARP remembers for hours (four, on Cisco), forwarding tables for five minutes, so the ARP entry
-may be stale.
+The edge port is the one that is no uplink (topology.py); an aggregate of both switches of a pair is one (pairs.py). A
+MAC on two edge ports has no place: its owner moved, somebody copied it, or one of the ports is an uplink that nobody
+recognised. A MAC that is in ARP but in no forwarding table has none either: ARP remembers for hours (four, on Cisco),
+forwarding tables for five minutes, so the ARP entry may be stale.
 
 The same MAC in several VLANs on one port is one place. Its VLAN is the one in which its address lives, by the name of
 the gateway's interface (`Vlan10`, `eth1.10`), else the lowest. Where the forwarding table tells no VLAN (BRIDGE-MIB),
@@ -29,6 +29,7 @@ from dataclasses import dataclass
 from typing import overload
 
 from switchguard.core.model import FdbEntry, Location, Mac, NatUsage, Neighbor, PathStep, Snapshot, Station, Table
+from switchguard.core.pairs import Peers, each_once, peers, twin
 from switchguard.core.topology import Place, Sightings, Uplinks
 
 FADES_S = 1200.0
@@ -66,6 +67,7 @@ class View:
     missing: Mapping[Table, str]
     """Table -> the end of a sentence about what was not found."""
     up: frozenset[Place]
+    pairs: Peers
 
 
 def view_of(snapshot: Snapshot, seen: Sightings, ways: Uplinks) -> View:
@@ -80,6 +82,7 @@ def view_of(snapshot: Snapshot, seen: Sightings, ways: Uplinks) -> View:
         frozenset(gap.device for gap in snapshot.gaps if gap.table in ("fdb", "arp")),
         {"fdb": _missing(snapshot, "fdb", "forwarding table"), "arp": _missing(snapshot, "arp", "ARP table")},
         frozenset((interface.device, interface.name) for interface in snapshot.interfaces if interface.up),
+        peers(snapshot.devices),
     )
 
 
@@ -87,6 +90,8 @@ def locate(mac: Mac, heard: Sequence[Neighbor], usage: NatUsage | None, view: Vi
     """`heard` are the ARP and neighbour rows of the MAC's own addresses, `usage` what it does with them."""
     rows, uplinks = view.seen.rows.get(mac, ()), view.ways.why
     edges = {(row.device, row.port) for row in rows}.difference(uplinks)
+    if view.pairs and len(edges) > 1:
+        edges = each_once(edges, view.pairs, view.ways.known)
     chosen = edges if len(edges) == 1 else {place for place in edges if place[0] in view.ways.known}
     if len(chosen) == 1:
         (place,) = chosen
@@ -125,6 +130,7 @@ def _place(
 ) -> Location:
     device, port = place
     here = [row for row in rows if row.port == port and row.device == device]
+    other = _other_end(place, rows, view) if view.pairs else None
     vlan, vlan_weight = _vlan(here, rows, heard)
     claim = _claim(heard, usage, view) if heard else None
     age = _age(here[0], view) if len(here) == 1 else min([_age(row, view) for row in here])
@@ -140,7 +146,15 @@ def _place(
     confidence *= vlan_weight
     if here[0].static and all(row.static for row in here) and place not in view.up:
         confidence *= UNCONFIRMED_STATIC
-    return Location(device, Station(port, vlan, mac), age, confidence, Path(place, mac, rows, claim, usage, view))
+    path = Path((place,) if other is None else (place, other), mac, rows, claim, usage, view)
+    return Location(device, Station(port, vlan, mac), age, confidence, path, None if other is None else other[0])
+
+
+def _other_end(place: Place, rows: Sequence[FdbEntry], view: View) -> Place | None:
+    """Where the peer has it on the same aggregate."""
+    other = twin(place, view.pairs)
+    there = other in {(row.device, row.port) for row in rows} and other not in view.ways.why
+    return other if there else None
 
 
 def _vlan(here: Sequence[FdbEntry], rows: Sequence[FdbEntry], heard: Sequence[Neighbor]) -> tuple[int | None, float]:
@@ -187,23 +201,24 @@ class Path(Sequence[PathStep]):
     """Every row that speaks for a place, the place itself last. Equal to the tuple of its steps; they are put into
     words when somebody reads them, which is so for few clients of many, and costs more than finding the place."""
 
-    __slots__ = ("_claim", "_mac", "_place", "_rows", "_usage", "_view")
+    __slots__ = ("_claim", "_mac", "_places", "_rows", "_usage", "_view")
 
     def __init__(
         self,
-        place: Place,
+        places: tuple[Place, ...],
         mac: Mac,
         rows: Sequence[FdbEntry],
         claim: Neighbor | None,
         usage: NatUsage | None,
         view: View,
     ) -> None:
-        self._place, self._mac, self._rows, self._claim, self._usage, self._view = place, mac, rows, claim, usage, view
+        self._places, self._mac, self._rows = places, mac, rows
+        self._claim, self._usage, self._view = claim, usage, view
 
     def _steps(self) -> tuple[PathStep, ...]:
         mac, view, usage = self._mac, self._view, self._usage
-        passed = [row for row in self._rows if (row.device, row.port) != self._place]
-        here = [row for row in self._rows if (row.device, row.port) == self._place]
+        passed = [row for row in self._rows if (row.device, row.port) not in self._places]
+        here = [row for row in self._rows if (row.device, row.port) in self._places]
         return (
             *(_evidence_of_address(mac, self._claim, usage, view) if self._claim else ()),
             *(PathStep(row.device, "fdb", f"{mac} on {_passing(row, view)}", _age(row, view)) for row in passed),

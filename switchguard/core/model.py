@@ -105,6 +105,8 @@ class Device:
     zone: str | None = None
     lan_interfaces: tuple[str, ...] = ()
     """Gateways: the interfaces that face the clients."""
+    mlag_peer: str | None = None
+    """The other switch of a pair (pairs.py)."""
 
 
 # --- what devices tell -----------------------------------------------------------------------------------------------
@@ -194,6 +196,10 @@ class Neighbor:
     interface: str
     address: Address
     mac: Mac
+
+
+PEER_LINK = "vPC Peer-Link"
+"""What NX-OS calls the port behind which its vPC peer is, and a table of ours any port that its table names so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -396,6 +402,13 @@ class Location:
     age_s: float
     confidence: float
     path: Sequence[PathStep] = ()
+    peer: str | None = None
+    """The other switch of a pair, where it has the station on the same aggregate (pairs.py)."""
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """That have it on this port: one, or both of a pair."""
+        return (self.device,) if self.peer is None else (self.device, self.peer)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,14 @@
 
 The zone names the place: a role or a device. Where that place cannot do it (no such penalty, VLAN not carried, list
 full, not readable) the switch of the client's location is asked next, then the gateways. All devices of a place must be
-able to, or the next place is asked: half a block is none. A port is used only at the place that the zone or a person
+able to, or the next place is asked: half a block is none. With one switch of a pair (pairs.py) goes the other, for what
+is blocked by MAC: traffic crosses both. One that cannot be read just now is wanted all the same, and gets it when it
+can; one that does not carry the VLAN needs none. A port is used only at the place that the zone or a person
 names, never as a fallback: naming an access switch for what it can only put on a port is the opt-in.
 """
 
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from switchguard.core.changes import Slot
 from switchguard.core.copies import port_meant
@@ -18,15 +20,20 @@ from switchguard.core.fit import (
     held_by,
     holding,
     location_of,
+    no_room,
     slots_on,
     why_unlocated,
 )
 from switchguard.core.ladder import zone_of
 from switchguard.core.model import Role
-from switchguard.core.penalties import Refusal
+from switchguard.core.pairs import Peers
+from switchguard.core.penalties import Block, Refusal
 from switchguard.core.policy import Zone
 from switchguard.core.safeguards import Objection, not_anew, refuse
 from switchguard.core.users import lost, needs_a_mac
+
+Found = Mapping[str, tuple[Slot, ...] | Objection]
+"""Device -> the slots that fit, or why none does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +67,8 @@ def place(unit: Unit, situation: Situation, occupied: Collection[Slot]) -> Place
         return refuse(unit.verdict, unit.what, objection)
     reasons: list[tuple[str | None, Objection]] = []
     for rank, devices in enumerate(_places(unit, situation)):
-        found = {name: slots_on(name, unit, situation, occupied, named=rank == 0) for name in devices}
+        each = {name: slots_on(name, unit, situation, occupied, named=rank == 0) for name in devices}
+        found = _of_one_mind(each, unit, situation)
         wrong = [(name, result) for name, result in found.items() if isinstance(result, Objection)]
         slots = tuple(slot for result in found.values() if not isinstance(result, Objection) for slot in result)
         if slots and not wrong:
@@ -83,6 +91,55 @@ def _out_of_reach(unit: Unit, situation: Situation) -> Objection | None:
     return not_anew(unit.whom, unit.macs, attribution, situation.policy.safeguards)
 
 
+# --- pairs -----------------------------------------------------------------------------------------------------------
+
+
+def completion(unit: Unit, situation: Situation, occupied: Collection[Slot]) -> tuple[Placement, ...]:
+    """Of a unit that stays where it is: what is still missing on the other switch of a pair, with what is there. One
+    could not be reached when the block was placed, and the client that is cut on the other is nowhere now."""
+    pairs, held = _pairs(unit, situation), held_by(unit, situation)
+    twins = {replace(it, device=pairs[it.device]) for it in held if it.device in pairs and in_force(it, situation)}
+    missing = [slot for slot in twins - held if not _carries_not(slot, situation)]
+    wanted = [it for it in missing if not no_room(situation.enforcers[it.device], (it,), occupied)]
+    if not wanted or _out_of_reach(unit, situation):
+        return ()
+    return (Placement(unit, (*held, *wanted)),)
+
+
+def _of_one_mind(found: Found, unit: Unit, situation: Situation) -> Found:
+    """Where one of a pair can do it and the other only cannot tell now, the other is to do the same."""
+    pairs = _pairs(unit, situation)
+    return {name: _as_its_peer(name, found, pairs, situation) for name in found} if pairs else found
+
+
+def _as_its_peer(name: str, found: Found, pairs: Peers, situation: Situation) -> tuple[Slot, ...] | Objection:
+    own, peers_own = found[name], found.get(pairs.get(name, name))
+    if not isinstance(own, Objection) or peers_own is None or isinstance(peers_own, Objection):
+        return own
+    slots = tuple(replace(slot, device=name) for slot in peers_own)
+    if all(_carries_not(slot, situation) for slot in slots):
+        return ()
+    unseen = not situation.readable(name) or name not in situation.attribution.vlans
+    return slots if unseen and own.safeguard in ("gap", "unsupported") else own
+
+
+def _carries_not(slot: Slot, situation: Situation) -> bool:
+    """Its forwarding table was read, and has nobody in this VLAN."""
+    carried = situation.attribution.vlans.get(slot.device)
+    return carried is not None and slot.station.vlan is not None and slot.station.vlan not in carried
+
+
+def _with_peers(names: tuple[str, ...], unit: Unit, situation: Situation) -> tuple[str, ...]:
+    pairs = _pairs(unit, situation)
+    return tuple(dict.fromkeys(it for name in names for it in (name, pairs.get(name, name)))) if pairs else names
+
+
+def _pairs(unit: Unit, situation: Situation) -> Peers:
+    """For a block by MAC; an address or a port is on one of them only."""
+    penalty = unit.verdict.penalty
+    return situation.pairs if isinstance(penalty, Block) and penalty.by == "mac" else {}
+
+
 # --- which devices ---------------------------------------------------------------------------------------------------
 
 
@@ -91,9 +148,9 @@ def _places(unit: Unit, situation: Situation) -> tuple[tuple[str, ...], ...]:
     if (port := port_meant(unit.verdict)) is not None:
         return ((port[0],),)
     if unit.verdict.on_device is not None:
-        return ((unit.verdict.on_device,),)
-    asked = _named(_zone_of(unit, situation), unit, situation)
-    others = (_at_location(unit, situation), _gateways(unit, situation))
+        return (_with_peers((unit.verdict.on_device,), unit, situation),)
+    asked = _with_peers(_named(_zone_of(unit, situation), unit, situation), unit, situation)
+    others = (_with_peers(_at_location(unit, situation), unit, situation), _gateways(unit, situation))
     return (asked, *(group for group in dict.fromkeys(others) if group and group != asked))
 
 

@@ -25,11 +25,13 @@ from datetime import datetime
 from switchguard.core.brakes import brake
 from switchguard.core.changes import Change, Enforced, Enforcer, HeldSlot, Plan, SessionFlush, Slot
 from switchguard.core.decide import is_manual, is_over
-from switchguard.core.explain import penalty_phrase, slot_phrase
-from switchguard.core.fit import Situation, held_by, units
+from switchguard.core.everybody import everyone_meant, how_many_now, never_everyone, spared_by
+from switchguard.core.explain import client_phrase, penalty_phrase, slot_phrase
+from switchguard.core.fit import Situation, Unit, held_by, units
 from switchguard.core.model import Attribution, Gap
+from switchguard.core.pairs import peers
 from switchguard.core.penalties import Block, Exemption, Notify, Refusal, Verdict
-from switchguard.core.place import Placement, in_force, place, stays
+from switchguard.core.place import Placement, completion, in_force, place, stays
 from switchguard.core.policy import Policy
 from switchguard.core.safeguards import (
     Objection,
@@ -44,6 +46,8 @@ from switchguard.core.safeguards import (
 )
 from switchguard.core.stillthere import whereabouts
 from switchguard.core.wants import ENDED, Want, Wants, wants
+
+UNSPARING = "it holds for each address behind that gateway, whoever has it: such a line can spare nobody"
 
 Step = Change | Slot | Refusal
 """What becomes of a slot: a change (ends alike: adopted), forgotten, or refused."""
@@ -72,7 +76,8 @@ def plan(
         why = f"the exemptions cannot be read ({exemptions.why}), so nothing is written"
         return Plan(now, refusals=(Refusal("every change", why, "exemption", device=exemptions.device),))
     exempt = (*policy.exemptions, *exemptions)
-    situation = Situation(attribution, {it.slot: it for it in held}, enforced, enforcers, policy, now)
+    pairs = peers(enforcer.device for enforcer in enforcers.values())
+    situation = Situation(attribution, {it.slot: it for it in held}, enforced, enforcers, policy, now, pairs)
     people, refused = _admit(wanted, exempt, situation)
     placements, unplaced = _place_all(people, situation)
     allowed, braked = brake(placements, {whom.verdict.id for whom in people if not whom.verdict.routine}, situation)
@@ -124,8 +129,9 @@ def _admit(
         objection = never(whom, exempt, situation.attribution, situation.now)
         if objection is None and whom.network is not None:
             objection = never_whole(whom.network, situation.attribution, situation.policy)
+        objection = objection or never_everyone(verdict, exempt, situation.attribution, situation.policy, situation.now)
         if objection:
-            what = f"{penalty_phrase(verdict.penalty)} for {verdict.client}"
+            what = f"{penalty_phrase(verdict.penalty)} for {client_phrase(verdict.client)}"
             refused.append(refuse(verdict, what, objection))
         elif not isinstance(verdict.penalty, Notify):
             people.append(whom)
@@ -146,15 +152,23 @@ def _place_all(people: Iterable[Subject], situation: Situation) -> tuple[list[Pl
     placements: list[Placement] = []
     refused: list[Refusal] = []
     for unit in (unit for whom in people for unit in units(whom)):
-        if stays(unit, situation):
+        found = _place_one(unit, situation, occupied)
+        if isinstance(found, Refusal):
+            refused.append(found)
             continue
-        match place(unit, situation, occupied):
-            case Placement() as placement:
-                placements.append(placement)
-                occupied |= set(placement.slots)
-            case Refusal() as refusal if not any(in_force(slot, situation) for slot in held_by(unit, situation)):
-                refused.append(refusal)
+        placements += found
+        occupied.update(slot for placement in found for slot in placement.slots)
     return placements, refused
+
+
+def _place_one(unit: Unit, situation: Situation, occupied: Collection[Slot]) -> tuple[Placement, ...] | Refusal:
+    """Nothing for a unit that simply keeps what it has; what is in force is not given up for a refusal."""
+    found = None if stays(unit, situation) else place(unit, situation, occupied)
+    if isinstance(found, Placement):
+        return (found,)
+    if isinstance(found, Refusal) and not any(in_force(slot, situation) for slot in held_by(unit, situation)):
+        return found
+    return completion(unit, situation, occupied)
 
 
 def _occupied(wanted: Collection[str], situation: Situation) -> set[Slot]:
@@ -204,12 +218,20 @@ def _cause(verdict: Verdict, note: str, exempt: Sequence[Exemption], situation: 
     told = [verdict.because]
     if verdict.requested_by is not None:
         told.append(f"asked for by {verdict.requested_by}")
+    if everyone_meant(verdict):
+        told += [it for it in (UNSPARING, how_many_now(verdict, situation.attribution)) if it]
     if overrides_exemption(verdict):
-        spared = exempt_by(subject(verdict, situation.attribution), exempt, situation.now)
+        spared = _spared(verdict, exempt, situation)
         told += [f"overriding the exemption: {spared.why}"] if spared is not None else []
     if note:
         told.append(f"not at the first choice: {note}")
     return ", ".join(told)
+
+
+def _spared(verdict: Verdict, exempt: Sequence[Exemption], situation: Situation) -> Exemption | None:
+    if everyone_meant(verdict):
+        return spared_by(exempt, situation.attribution, situation.policy, situation.now)
+    return exempt_by(subject(verdict, situation.attribution), exempt, situation.now)
 
 
 # --- all together ----------------------------------------------------------------------------------------------------

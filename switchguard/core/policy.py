@@ -97,6 +97,8 @@ class Safeguards:
     widest_subnet: int = 16
     """Prefix length: no penalty covers a larger IPv4 network than this. Below, of an IPv6 network."""
     widest_subnet_ipv6: int = 48
+    least_for_everyone: int = 50
+    """Sessions: everybody at once is never capped to fewer. A browser holds some dozens."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from ipaddress import ip_address
 from switchguard.core.changes import Slot
 from switchguard.core.copies import port_meant
 from switchguard.core.decide import is_manual
-from switchguard.core.model import Address, Attribution, Client, Device, Link, Location, Mac, Mode, Network
+from switchguard.core.model import PEER_LINK, Address, Attribution, Client, Device, Link, Location, Mac, Mode, Network
 from switchguard.core.penalties import Block, Exemption, Notify, Refusal, Verdict
 from switchguard.core.policy import Policy, Safeguards
 from switchguard.core.reserved import never_a_client
@@ -230,7 +230,10 @@ def copied_by_now(mac: Mac | None, attribution: Attribution) -> Objection | None
 
 
 def only_on_uplinks(mac: Mac, attribution: Attribution) -> bool:
-    seen = attribution.sightings.get(mac, ())
+    """The link between the switches of a pair leads to the other one's ports: what those are, its own table tells, if
+    nobody's is missing."""
+    whole = not any(gap.table == "fdb" for gap in attribution.gaps)
+    seen = [row for row in attribution.sightings.get(mac, ()) if row.port != PEER_LINK or not whole]
     return bool(seen) and all((row.device, row.port) in attribution.uplinks for row in seen)
 
 

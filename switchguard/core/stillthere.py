@@ -2,6 +2,8 @@
 
 A plan may be minutes old when it is pushed: a person thought about it, a device was slow. By then the MAC may be at
 somebody else's port. Only tables of devices that had the MAC at its own port, or that the block is put on, are asked.
+On an aggregate of both switches of a pair it is where it was as long as one of them has it there: then the other may
+have it behind any of its uplinks, which the link between the two is one of.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -9,7 +11,7 @@ from datetime import datetime, timedelta
 
 from switchguard.core.changes import Change, Whereabouts
 from switchguard.core.copies import listed_ports
-from switchguard.core.model import Attribution, FdbEntry, Location, Mac, Snapshot
+from switchguard.core.model import PEER_LINK, Attribution, FdbEntry, Location, Mac, Snapshot
 from switchguard.core.penalties import Block
 
 
@@ -34,8 +36,10 @@ def is_new_block(change: Change) -> bool:
 
 
 def stale(expected: Iterable[Whereabouts], now: datetime, fresh: timedelta) -> tuple[Whereabouts, ...]:
-    """Those that were read too long ago to be believed."""
-    return tuple(it for it in expected if now - it.at > fresh)
+    """Those that were read too long ago to be believed, with everything else about the same MAC."""
+    chosen = tuple(expected)
+    late = {it.mac for it in chosen if now - it.at > fresh}
+    return tuple(it for it in chosen if it.mac in late)
 
 
 def gone(expected: Iterable[Whereabouts], looked: Snapshot) -> Mapping[Mac, str]:
@@ -49,7 +53,7 @@ def gone(expected: Iterable[Whereabouts], looked: Snapshot) -> Mapping[Mac, str]
     why = {gap.device: gap.why for gap in looked.gaps if gap.table == "fdb"}
     read = {reading.device for reading in looked.readings if reading.table == "fdb"}
     missing = {it.device: why.get(it.device, "it did not answer") for it in chosen if it.device not in read}
-    told = ((it.mac, _changed(it, rows.get((it.device, it.mac), set()), missing)) for it in chosen)
+    told = ((it.mac, _changed(it, rows, missing)) for it in chosen)
     return {mac: sentence for mac, sentence in told if sentence}
 
 
@@ -58,20 +62,24 @@ def _on(device: str, mac: Mac, location: Location, attribution: Attribution) -> 
     if not rows:
         return None
     ages = [step.age_s for step in location.path if step.table == "fdb" and step.device == device]
-    edge = location.station.port if device == location.device else None
+    edge = location.station.port if device in location.devices else None
     at = attribution.at - timedelta(seconds=min(ages, default=0.0))
-    return Whereabouts(mac, device, _ports(rows), edge, at)
+    twin = next((it for it in location.devices if it != device), None) if edge is not None else None
+    around = {PEER_LINK, *(port for name, port in attribution.uplinks if name == device)} if twin is not None else ()
+    return Whereabouts(mac, device, _ports(rows).union(around), edge, at, twin)
 
 
 def _ports(rows: Iterable[FdbEntry]) -> frozenset[str]:
     return frozenset(row.port for row in rows)
 
 
-def _changed(it: Whereabouts, ports: Collection[str], missing: Mapping[str, str]) -> str:
+def _changed(it: Whereabouts, rows: Mapping[tuple[str, Mac], Collection[str]], missing: Mapping[str, str]) -> str:
+    ports = rows.get((it.device, it.mac), ())
     if it.device in missing:
         return f"whether {it.mac} is still there cannot be asked: {it.device}: {missing[it.device]}"
     others = listed_ports((it.device, port) for port in sorted(set(ports) - it.ports))
-    if it.edge is None:
+    at_twin = it.twin is not None and it.edge in rows.get((it.twin, it.mac), ())
+    if it.edge is None or (at_twin and it.edge not in ports):
         return f"{it.mac} has moved since it was judged: it is on {others}" if others else ""
     place = listed_ports([(it.device, it.edge)])
     if others and it.edge in ports:

@@ -7,7 +7,9 @@ A port is an uplink for the first of these reasons that holds:
 3. a MAC of one of our other devices is seen behind it. The shared MACs of virtual routers do not count: they are seen
    wherever the active router happens to be;
 4. LLDP names such a neighbour on a port that has no stations of its own, as members of an aggregate have none: then the
-   ports behind which that neighbour's MACs are seen, or, if they are seen nowhere, all aggregates of the device.
+   ports behind which that neighbour's MACs are seen, or, if they are seen nowhere, all aggregates of the device, unless
+   the neighbour is its MLAG peer: most aggregates are shared with that one;
+5. the forwarding table itself calls it the link to the MLAG peer, which says nothing about any other port.
 
 All of these err towards "uplink". A host that announces itself as a bridge hides its port from us; that costs one
 missed client, and the opposite mistake would cost a whole floor.
@@ -15,11 +17,11 @@ missed client, and the opposite mistake would cost a whole floor.
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-from switchguard.core.model import Device, FdbEntry, Link, Mac, Role, Snapshot
+from switchguard.core.model import PEER_LINK, Device, FdbEntry, Link, Mac, Role, Snapshot
 from switchguard.core.reserved import never_a_client
 
 Place = tuple[str, str]
@@ -194,13 +196,14 @@ class Ports:
 def uplinks(snapshot: Snapshot, seen: Sightings, ours: Mapping[Mac, frozenset[str]], ports: Ports) -> Uplinks:
     """Every uplink with its reason, in the forwarding table's spelling of the port."""
     leading = tuple(_leading_on(snapshot, ours))
+    beside = {place: "its MLAG peer is there" for place in seen.ports if place[1] == PEER_LINK}
     declared = dict(_declared(snapshot, ports))
     discovered = {
-        **dict(_aggregated(leading, ports, seen, ours)),
+        **dict(_aggregated(leading, ports, seen, ours, {(it.name, it.mlag_peer) for it in snapshot.devices})),
         **dict(_sighted(seen, ours)),
         **dict(_linked(leading, ports)),
     }
-    return Uplinks(discovered | declared, established(snapshot, ports, declared, discovered))
+    return Uplinks(beside | discovered | declared, established(snapshot, ports, declared, discovered))
 
 
 def _declared(snapshot: Snapshot, ports: Ports) -> Iterator[tuple[Place, str]]:
@@ -242,7 +245,11 @@ def _sighted(seen: Sightings, ours: Mapping[Mac, frozenset[str]]) -> Iterator[tu
 
 
 def _aggregated(
-    leading: Iterable[tuple[Link, str, str]], ports: Ports, seen: Sightings, ours: Mapping[Mac, frozenset[str]]
+    leading: Iterable[tuple[Link, str, str]],
+    ports: Ports,
+    seen: Sightings,
+    ours: Mapping[Mac, frozenset[str]],
+    pairs: Collection[tuple[str, str | None]],
 ) -> Iterator[tuple[Place, str]]:
     macs: dict[str, list[Mac]] = defaultdict(list)
     for mac, devices in ours.items():
@@ -253,7 +260,8 @@ def _aggregated(
             continue
         theirs = [*macs.get(device, []), *([link.chassis] if link.chassis else [])]
         behind = {row.port for mac in theirs for row in seen.rows.get(mac, ()) if row.device == link.device}
-        for port in behind or ports.aggregates(link.device):
+        is_peer = (link.device, device) in pairs
+        for port in behind or (() if is_peer else ports.aggregates(link.device)):
             yield (link.device, port), f"{link.port} may be a member of it, and {why}"
 
 

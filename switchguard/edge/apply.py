@@ -325,4 +325,4 @@ def _place(slot: Slot) -> str:
         "VLAN": station.vlan,
     }
     where = " ".join(f"{name} {value}" for name, value in parts.items() if value is not None)
-    return f"{slot.device}: {slot.kind} {where}"
+    return f"{slot.device}: {slot.kind} {where or 'everyone'}"

@@ -10,6 +10,7 @@ from switchguard.core.model import Device, Mode, Role
 from switchguard.edge.complaints import HOST_FILES, POLICY_FILE, host_error
 from switchguard.edge.credentials import ReferredSecret, read_reference
 from switchguard.edge.marks import read_marked
+from switchguard.edge.napalm_platforms import objection, verifies_tls
 from switchguard.edge.site_models import HostModel, SiteModel, SnmpModel
 from switchguard.edge.strict import Complaint, check
 from switchguard.errors import SiteError, UnknownPlugin
@@ -52,6 +53,7 @@ class _Interpreter:
                 else f"platform is missing; there are: {', '.join(names)}"
             )
             raise host_error(self.site, row.name, ("platform",), f"{row.name}: {why}", below=())
+        self._check_way(row, row.platform, model)
         return Device(
             name=row.name,
             platform=row.platform,
@@ -60,7 +62,24 @@ class _Interpreter:
             uplinks=tuple(model.uplinks),
             zone=model.zone,
             lan_interfaces=tuple(model.lan_interfaces),
+            mlag_peer=model.mlag_peer,
         )
+
+    def _check_way(self, row: HostRow, platform: str, model: HostModel) -> None:
+        """An option that would be ignored is a mistake."""
+        if why := objection(platform, model.napalm):
+            way = ("napalm", "transport") if why.startswith("napalm.transport") else ("napalm",)
+            raise host_error(self.site, row.name, way, f"{row.name}: {why}")
+        if model.ca_file is None:
+            return
+        file = self._file(model.ca_file)
+        wrong = ""
+        if not verifies_tls(platform, model.napalm):
+            wrong = "this device is not reached over https; say `napalm: {transport: https}`, where the platform has it"
+        elif file is None or not Path(file).is_file():
+            wrong = f"there is no file {file}"
+        if wrong:
+            raise host_error(self.site, row.name, ("ca_file",), f"{row.name}: ca_file: {wrong}")
 
     def _endpoint(self, row: HostRow, model: HostModel) -> Endpoint:
         own = model.password if model.password is not None else row.password
@@ -76,6 +95,7 @@ class _Interpreter:
             snmp=None if model.snmp is None else self._snmp(row, model.snmp),
             napalm_options=dict(model.napalm),
             compress=model.compress,
+            ca_file=self._file(model.ca_file),
         )
 
     def _snmp(self, row: HostRow, model: SnmpModel) -> SnmpAccess:

@@ -30,7 +30,7 @@ from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from switchguard.core.advice import TROUBLES, Words, advice
-from switchguard.core.explain import penalty_phrase
+from switchguard.core.explain import client_phrase, penalty_phrase
 from switchguard.core.letters import Addressee, Event, Facts, Letter
 from switchguard.core.model import ClientId, Mac
 from switchguard.core.penalties import Block, Notify, Penalty, Quarantine, RateLimit, RestrictPorts, SessionCap
@@ -163,7 +163,7 @@ def _names(letter: Letter, words: Words, zone: tzinfo) -> Names:
         "event": letter.event,
         "client": _plain(told.client),
         "person": _plain(told.person),
-        "device": _plain(", ".join([*macs, *addresses]) or told.client),
+        "device": _plain(", ".join([*macs, *addresses]) or client_phrase(told.client)),
         "macs": macs,
         "addresses": addresses,
         "zone": _plain(told.zone),

@@ -9,11 +9,12 @@ from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from switchguard.core.model import Device
-from switchguard.edge.napalm_platforms import has_candidates, speaks_eapi
+from switchguard.edge.napalm_platforms import has_candidates, speaks_eapi, speaks_nxapi
 from switchguard.edge.netlink_local import LocalNetlink
 from switchguard.edge.packed import packed, unpacked
 from switchguard.edge.session_local import LocalShell
 from switchguard.edge.session_netmiko import PATIENCE, Cli, Shell, has_shell
+from switchguard.edge.session_nxapi import Nxapi
 from switchguard.edge.session_snmp import SnmpClient, lacking
 from switchguard.edge.snmp_settled import Settled
 from switchguard.errors import (
@@ -101,6 +102,7 @@ class DeviceSession:
         self._shell: _Lazy[_Shell] = _Lazy(self._open_shell)
         self._cli = _Lazy(self._open_cli, (*_LOSSES, UnexpectedOutput))
         self._napalm = _Lazy(self._open_napalm)
+        self._nxapi = _Lazy(self._open_nxapi)
         self._received = 0
 
     @property
@@ -121,6 +123,9 @@ class DeviceSession:
         if speaks_eapi(self._device.platform, self._endpoint):
             with self._napalm.use() as napalm:
                 answer = napalm.ask(command)
+        elif speaks_nxapi(self._device.platform, self._endpoint):
+            with self._nxapi.use() as nxapi:
+                answer = nxapi.ask(command)
         else:
             with self._cli.use() as cli:
                 answer = cli.ask(command)
@@ -199,10 +204,10 @@ class DeviceSession:
         self._napalm.close()
         if self._snmp is not None and not self._snmp.alive:
             self._snmp = None
-        return all(transport.fit for transport in (self._napalm, self._cli, self._shell))
+        return all(transport.fit for transport in (self._napalm, self._cli, self._nxapi, self._shell))
 
     def close(self) -> None:
-        for transport in (self._napalm, self._cli, self._shell):
+        for transport in (self._napalm, self._cli, self._nxapi, self._shell):
             transport.close()
 
     @contextmanager
@@ -232,6 +237,8 @@ class DeviceSession:
                 return ""
         if not endpoint.username:
             return "the site gives no user name for SSH"
+        if endpoint.password is None and speaks_nxapi(self._device.platform, endpoint):
+            return f"the site gives no password for {endpoint.username!r}, and NX-API takes no key"
         if endpoint.password is None and endpoint.key_file is None:
             return f"the site gives neither password nor key for {endpoint.username!r}"
         return ""
@@ -249,6 +256,10 @@ class DeviceSession:
     def _open_cli(self) -> Cli:
         self._require("cli")
         return Cli(self._device, self._endpoint)
+
+    def _open_nxapi(self) -> Nxapi:
+        self._require("cli")
+        return Nxapi(self._device.name, self._endpoint)
 
     def _open_napalm(self) -> "Napalm":
         from switchguard.edge.session_napalm import Napalm  # takes half a second, and may never be needed

@@ -7,6 +7,8 @@ What NAPALM 5.2 does not tell, and this file does (read in napalm/ios/ios.py and
 - Where IOS makes no merge diff, NAPALM returns the file itself under a banner, or (when the lines lack a final `end`)
   advice as text. Neither is a diff, so both raise.
 - EOS and IOS refuse commit messages, so none is sent.
+- NX-OS over NX-API accepts any certificate: its driver gets `session_nxapi` as its transport.
+- EOS over https accepts any as well, unless the site has a `ca_file`.
 - EOS keeps a session whose client is gone, and while one is pending NAPALM waits 10 s and gives up: see `eos_sessions`.
 - Junos needs more than a line of care: see `napalm_junos`, which is loaded for it alone (PyEZ takes a second).
 - Its rollback replaces the whole configuration, other people's work included, so it is not offered.
@@ -30,9 +32,11 @@ import scp
 from napalm.base import exceptions as failures
 
 from switchguard.core.model import Device
+from switchguard.edge import tls
 from switchguard.edge.eos_sessions import abandoned, give_up, new_name
-from switchguard.edge.napalm_platforms import NAPALM_DRIVERS
+from switchguard.edge.napalm_platforms import napalm_driver
 from switchguard.edge.session_netmiko import PATIENCE, REFUSED, SSH_ERRORS, attentive, netmiko_options, ssh_meaning
+from switchguard.edge.session_nxapi import Nxapi
 from switchguard.errors import CommandRefused, DeviceError, LoginRefused, UnexpectedOutput, Unreachable
 from switchguard.ports import Candidate, Endpoint
 
@@ -53,7 +57,7 @@ class Napalm:
         self._tape = io.BytesIO()
         self._lost = False
         self._session: str | None = None
-        name = NAPALM_DRIVERS[device.platform]
+        name = napalm_driver(device.platform, endpoint)
         self._has_sessions = name == "eos"
         self._junos = import_module("switchguard.edge.napalm_junos") if name == "junos" else None
         with self._junos.ssh_config(endpoint) if self._junos else nullcontext() as ssh_config:
@@ -69,10 +73,19 @@ class Napalm:
     def _open(self, name: str) -> None:
         if self._junos:
             self._junos.be_strict(self._driver, self._endpoint)
+        if name == "nxos":
+            self._driver_over(Nxapi(self._device, self._endpoint))
+            return
         with self._translated("login"):
             self._driver.open()
             if self._over_netmiko(name):
                 attentive(self._driver.device)
+
+    def _driver_over(self, nxapi: Nxapi) -> None:
+        """Instead of its own transport, which its rollback insists on."""
+        driver = self._driver
+        driver.device, driver._send_config = nxapi, nxapi.configure
+        driver.rollback = lambda: nxapi.rollback(driver.rollback_cfg)
 
     @contextmanager
     def candidate(self, lines: Sequence[str]) -> Iterator[Candidate]:
@@ -164,8 +177,9 @@ class Napalm:
             ssh = netmiko_options(self._device, self._endpoint)
             return {"port": ssh["port"], "key_file": ssh["key_file"], **given, "ssh_config_file": ssh_config}
         if not self._over_netmiko(name):
-            secret = self._endpoint.enable_password
-            return given | ({"enable_password": secret.reveal()} if secret and name == "eos" else {})
+            secret, ca_file = self._endpoint.enable_password, self._endpoint.ca_file
+            given |= {"enable_password": secret.reveal()} if secret and name == "eos" else {}
+            return given | ({"context": tls.verifying(self._device, ca_file)} if ca_file and name == "eos" else {})
         ours = netmiko_options(self._device, self._endpoint)
         ours |= {"read_timeout_override": PATIENCE * self._endpoint.timeout_s}
         return ours | given | {"ssh_strict": True, "session_log": self._tape}

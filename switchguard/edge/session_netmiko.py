@@ -83,6 +83,13 @@ PROMPTS = {"vyos": r"[#$>] ?$"}
 two seconds -> how their prompts end."""
 
 
+def refusal_in(answer: str) -> str:
+    """The vendor's error line among the first ones of an answer; "" if there is none."""
+    first = [line for line in answer.splitlines() if line.strip()][:5]
+    refusal = re.search(REFUSED, "\n".join(first), re.MULTILINE)
+    return refusal.group(0) if refusal else ""
+
+
 def has_shell(platform: str) -> bool:
     """Whether netmiko takes this platform for a machine with a real shell, or we know better."""
     known = platform in netmiko.platforms and issubclass(netmiko.ssh_dispatcher(platform), LinuxSSH)
@@ -117,9 +124,8 @@ class Cli:
         """CommandRefused if one of the first lines of the answer is a vendor's error line."""
         with self._in_step(command):
             answer = str(self._connection.send_command(command))
-        first = [line for line in answer.splitlines() if line.strip()][:5]
-        if refusal := re.search(REFUSED, "\n".join(first), re.MULTILINE):
-            raise CommandRefused(self._device, command, refusal.group(0))
+        if refusal := refusal_in(answer):
+            raise CommandRefused(self._device, command, refusal)
         return answer
 
     def configure(self, lines: Sequence[str]) -> str:

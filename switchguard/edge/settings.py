@@ -288,6 +288,21 @@ def _refer(model: SiteModel, marked: Marked, path: Path, devices: Iterable[Devic
         if device.zone is not None and device.zone not in model.zones:
             zones = UnknownPlugin("zone", device.zone, model.zones)
             raise host_error(path, device.name, ("zone",), f"{device.name}: {zones}")
+        if why := _no_pair(device, {it.name: it for it in devices}):
+            raise host_error(path, device.name, ("mlag_peer",), f"{device.name}: mlag_peer: {why}")
+
+
+def _no_pair(device: Device, devices: Mapping[str, Device]) -> str:
+    """What is wrong with its peer; "" if nothing, or if it has none."""
+    peer = device.mlag_peer
+    if peer is None:
+        return ""
+    if peer == device.name:
+        return "a switch is not its own peer"
+    if peer not in devices:
+        return str(UnknownPlugin("device", peer, devices.keys() - {device.name}))
+    theirs = devices[peer].mlag_peer
+    return "" if theirs == device.name else f"{peer} names {theirs or 'none'} as its own; both have to name each other"
 
 
 def _follow(model: SiteModel) -> Follow:

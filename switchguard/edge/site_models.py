@@ -324,6 +324,9 @@ class SafeguardsModel(Strict):
         description="prefix length: no penalty covers a larger IPv4 network than this",
     )
     widest_subnet_ipv6: int = Field(default=BRAKES.widest_subnet_ipv6, ge=16, le=128, description="likewise for IPv6")
+    least_for_everyone: int = Field(
+        default=BRAKES.least_for_everyone, ge=1, description="sessions: `cap everyone` to fewer than this is refused"
+    )
 
     def safeguards(self) -> Safeguards:
         values = {name: getattr(self, name) for name in type(self).model_fields if name != "max_age"}
@@ -446,6 +449,11 @@ class HostModel(Strict):
     )
     zone: str | None = Field(default=None, description="the zone that the device serves")
     lan_interfaces: list[Name] = Field(default_factory=list, description="gateways: interfaces that face the clients")
+    mlag_peer: str | None = Field(
+        default=None,
+        description="the other switch of a vPC, MLAG, MC-LAG or VSX pair, each naming the other: an aggregate that "
+        "both have under one name is one place, and a block of a MAC goes to both (docs/penalties.md)",
+    )
     snmp: SnmpModel | None = Field(default=None, description="access by SNMP; without it, no SNMP")
     username: str | None = Field(default=None, description="instead of the inventory's own username")
     password: Reference = Field(default=None, description="login password")
@@ -454,7 +462,17 @@ class HostModel(Strict):
     known_hosts: str | None = Field(
         default=None, description="accepted SSH host keys; relative to the site; else the user's own"
     )
-    napalm: dict[str, Any] = Field(default_factory=dict, description="optional arguments of the NAPALM driver")
+    napalm: dict[str, Any] = Field(
+        default_factory=dict,
+        description="optional arguments of the NAPALM driver; `transport` says how a device is asked and written to: "
+        "arista_eos `https`, `https_certs`, `http` or `ssh`, cisco_nxos `ssh` or `https` (NX-API)",
+    )
+    ca_file: str | None = Field(
+        default=None,
+        description="with `transport: https`: PEM file of the authority that the device's certificate is from; without "
+        "it, cisco_nxos must show one that the machine trusts, and arista_eos any. For cisco_nxos it may be the "
+        "device's own certificate. A relative path starts at the site",
+    )
     timeout: Duration = Field(default=timedelta(seconds=10), description="of each answer")
     compress: bool = Field(
         default=False, description="long answers of a machine with a shell come through gzip: for a slow link"

@@ -36,6 +36,8 @@ class Make:
     """Whether `listens` is SSH, and has a host key to be known."""
     settings: str = ""
     """What the site must say of such a device, below `data: {switchguard: ...}`, in YAML's flow style."""
+    over_https: str = ""
+    """What it must say, with the switch's name for {}, of one that is to be reached over HTTPS instead of SSH."""
 
 
 MAKES: Mapping[str, Make] = {
@@ -79,6 +81,7 @@ MAKES: Mapping[str, Make] = {
             long="Ethernet1/{}",
             first_index=436_207_616,
             management=(83_886_080, "mgmt0", "mgmt0"),
+            over_https="napalm: {{transport: https}}, ca_file: certificates/{}.pem",
         ),
         Make(
             platform="hp_procurve",

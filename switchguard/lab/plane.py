@@ -58,6 +58,8 @@ class PlaneState:
     """Frames to this MAC in this VLAN, but not from it (Arista's meaning of the same line)."""
     denied: frozenset[tuple[str, str]] = frozenset()
     """(port, MAC): frames from this MAC that enter by this port (a MAC access list, inbound)."""
+    denied_to: frozenset[tuple[str, str]] = frozenset()
+    """(port, MAC): frames to this MAC that enter by this port."""
     down: frozenset[str] = frozenset()
     """Ports that are shut."""
     rates: Mapping[str, int] = field(default_factory=dict)
@@ -219,6 +221,7 @@ def _matches(port: Port, wanted: PlaneState) -> Iterator[str]:
         for mac, in_vlan in sorted(wanted.drops | wanted.drops_to):
             if in_vlan == vlan:
                 yield f"in_port={port.number},{tag},dl_dst={mac}"
-    for name, mac in sorted(wanted.denied):
-        if name == port.name:
-            yield f"in_port={port.number},dl_src={mac}"
+    for side, denied in (("src", wanted.denied), ("dst", wanted.denied_to)):
+        for name, mac in sorted(denied):
+            if name == port.name:
+                yield f"in_port={port.number},dl_{side}={mac}"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from switchguard.errors import LabError
 from switchguard.lab.enter import LAB_DIR
+from switchguard.lab.frontends.certificate import CERTIFICATE
 from switchguard.lab.makes import GATEWAYS
 from switchguard.lab.topology import (
     COMMUNITY,
@@ -17,6 +18,7 @@ from switchguard.lab.topology import (
     SNMP_USER,
     USERNAME,
     VLANS,
+    Switch,
     Topology,
 )
 
@@ -94,6 +96,9 @@ def write(topology: Topology) -> Path:
     site = LAB_DIR / "site"
     _write_secrets(site / "secrets")
     (site / "known_hosts").write_text(_host_keys(topology))
+    (site / "certificates").mkdir()
+    for switch in over_https(topology):
+        shutil.copy(LAB_DIR / "state" / switch.name / CERTIFICATE, site / "certificates" / f"{switch.name}.pem")
     (site / "defaults.yaml").write_text(_DEFAULTS.format(username=USERNAME))
     (site / "groups.yaml").write_text(_GROUPS.format(snmp_user=SNMP_USER))
     (site / "hosts.yaml").write_text(hosts(topology))
@@ -111,8 +116,18 @@ def hosts(topology: Topology) -> str:
         group = "core" if switch is topology.switches[0] else "access"
         make = switch.make
         text += "\n" + _HOST.format(name=switch.name, address=switch.management, platform=make.platform, group=group)
-        text += f"  data: {{switchguard: {{{make.settings}}}}}\n" if make.settings else ""
+        settings = make.over_https.format(switch.name) if switch in over_https(topology) else make.settings
+        text += f"  data: {{switchguard: {{{settings}}}}}\n" if settings else ""
     return text
+
+
+def over_https(topology: Topology) -> list[Switch]:
+    """Every second switch of a make that takes HTTPS as well as SSH, so that both ways are gone."""
+    makes: dict[str, list[Switch]] = {}
+    for switch in topology.switches:
+        if switch.make.over_https:
+            makes.setdefault(switch.make.platform, []).append(switch)
+    return [switch for switches in makes.values() for switch in switches[1::2]]
 
 
 def policy(topology: Topology) -> str:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from ipaddress import ip_address
 from pathlib import Path
@@ -18,6 +18,8 @@ import pytest
 
 from switchguard.cli.main import run
 from switchguard.cli.wiring import site_directory
+from switchguard.core.decide import manual
+from switchguard.core.everybody import everyone_on
 from switchguard.core.model import (
     Device,
     FdbEntry,
@@ -30,6 +32,8 @@ from switchguard.core.model import (
     Role,
     Snapshot,
 )
+from switchguard.core.penalties import SessionCap
+from switchguard.edge.ledger import SqlLedger
 from switchguard.edge.snapshots import save_snapshot
 
 SWITCHGUARD = Path(sys.executable).with_name("switchguard")
@@ -190,6 +194,12 @@ MISTYPED = (
     (("block", "ip", "10.10.0.300"), "'10.10.0.300' is not an IP address; write it like 10.10.0.107"),
     (("limit", "mac", str(MAC), "--rate", "64"), "'64' has no unit; write a rate like 64kbps"),
     (("cap", "ip", "10.10.0.7", "--sessions", "0"), "--sessions"),
+    (("cap", "everyone", "--sessions", "500"), "--on"),
+    (("cap", "everyone", "--sessions", "500", "--on", "gww"), "no device called 'gww'; did you mean 'gw'?"),
+    (
+        ("unblock", "everyone", "--on", "gw"),
+        "no penalty of ours stands against everyone on gw; `switchguard penalties`",
+    ),
     (("unblock", "mac", str(MAC)), f"no penalty of ours stands against {MAC}"),
     (("locate", "10.10.0.300"), "'10.10.0.300' is neither a MAC address, an IP address nor a user name"),
     (("exempt", "add", "10.10.0.1/24", "--why", "x"), "'10.10.0.1/24' is not a network"),
@@ -246,6 +256,26 @@ def test_a_block_that_can_be_put_nowhere_is_refused_and_leaves_no_trace(prompt: 
     assert (said.status, said.out) == (3, "")
     assert said.err.startswith(f"refused: a block of its MAC for mac:{MAC}")
     assert prompt.types("penalties", "--history", "--json").object["penalties"] == []
+
+
+def test_a_cap_for_everyone_is_refused_while_somebody_is_exempt(prompt: Prompt) -> None:
+    words = ("cap", "everyone", "--sessions", "500", "--on", "gw", "--yes")
+    said = prompt.types(*words)
+    assert (said.status, said.out) == (3, "")
+    assert said.err == (
+        "refused: a cap of 500 sessions for everyone on gw: it would hold for 10.10.0.0/28 too, who is exempt: servers"
+        " [exemption]\n"
+    )
+    overridden = prompt.types(*words, "--override-exemption", "--json")
+    assert [it["safeguard"] for it in overridden.object["refusals"]] == ["gap"]
+    assert prompt.types("penalties", "--history", "--json").object["penalties"] == []
+
+
+def test_nobody_caps_everyone_to_what_would_cut_them_off(prompt: Prompt) -> None:
+    words = ("cap", "everyone", "--on", "gw", "--override-exemption", "--yes", "--sessions")
+    assert "fewer than 50 sessions for each would cut people off" in prompt.types(*words, "20").err
+    prompt.policy("mode: enforce\n", "mode: enforce\nsafeguards: {least_for_everyone: 20}\n")
+    assert "cut people off" not in prompt.types(*words, "20").err
 
 
 def test_what_was_gathered_is_shown_beside_what_was_not(prompt: Prompt) -> None:
@@ -335,6 +365,23 @@ def test_an_exemption_is_listed_beside_those_of_the_policy_until_it_is_removed(p
     ]
     assert prompt.types("exempt", "remove", ident).out == f"removed: {ident}\n"
     assert len(prompt.types("exempt", "list", "--json").object["exemptions"]) == 1
+
+
+def test_who_is_exempt_from_now_on_ends_a_cap_for_everyone(prompt: Prompt) -> None:
+    now = datetime.now(UTC)
+    capped = manual(everyone_on("gw"), SessionCap(500), now, timedelta(hours=2), "full", "ada", on_device="gw")
+    ledger = SqlLedger(prompt.site / "state" / "switchguard.db")
+    ledger.sentence([capped], (), now)
+    assert prompt.types("exempt", "add", "192.0.2.0/24", "--why", "a partner").status == 0
+    assert ledger.standing() == (capped,)
+    prompt.types("exempt", "add", "10.10.7.0/24", "--why", "keynote")
+    assert ledger.standing() == ()
+    ledger.close()
+    told = prompt.types("penalties", "--history", "--json").object["penalties"]
+    assert [(it["client"], it["why_released"].partition(" (")[0]) for it in told] == [
+        ("everyone:gw", "exempted: keynote")
+    ]
+    assert "everyone on gw" in prompt.types("penalties", "--history").out
 
 
 def test_with_nothing_on_record_there_is_nothing_to_release(prompt: Prompt) -> None:

@@ -86,7 +86,7 @@ def test_penalties(penalty: Penalty, told: str) -> None:
         (at("sw1", 7), "02:00:00:00:00:07 in VLAN 10 on sw1"),
         (Slot("gw", "cap", address=ip(7)), "10.10.0.107 on gw"),
         (Slot("sw1", "limit", Station(port="Gi0/7")), "port Gi0/7 on sw1"),
-        (Slot("gw", "cap"), "everybody on gw"),
+        (Slot("gw", "cap"), "everyone on gw"),
     ],
 )
 def test_slots(slot: Slot, told: str) -> None:

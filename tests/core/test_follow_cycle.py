@@ -45,7 +45,7 @@ class Network:
         self.seen = replace(found, at=at, readings=tuple(replace(it, at=at) for it in found.readings))
 
     def passes(self, policy: Policy = POLICY) -> Pass:
-        done = look(policy, self.doors(), ())
+        done = look(policy, self.doors(), self.seen)
         remember(self.doors(), done)
         macs = [mac for client in done.attribution.clients for mac in client.macs]
         History(self.ledger.store).add(Note(self.seen.at, macs=macs), {})

@@ -318,9 +318,30 @@ def test_a_limit_is_never_put_on_a_port_as_a_fallback() -> None:
 
 
 def test_where_a_device_can_do_better_than_a_port_it_does() -> None:
-    able_to_both = able("sw1", Facts({"limit": ("port", "address")}))
+    able_to_both = able("sw1", Facts({"limit": ("port", "mac_device")}))
     made = planned([LIMIT], world(client(7)), by=policy("access"), enforcers=able_to_both)
-    assert slots_of(made) == [Slot("sw1", "limit", address=ip(7))]
+    assert slots_of(made) == [Slot("sw1", "limit", Station(mac=mac(7)))]
+
+
+LIKE_IOS = Facts({"limit": ("address", "port"), "cap": ("address",)}, only_ipv4=frozenset({"cap"}))
+
+
+def test_of_a_platform_of_routers_and_switches_only_the_gateway_limits_by_address() -> None:
+    both = {name: replace(it, facts=LIKE_IOS) for name, it in ENFORCERS.items()}
+    made = [planned([LIMIT], world(client(7)), by=policy(place), enforcers=both) for place in ("access", "gateway")]
+    assert [slots_of(it) for it in made] == [[PORT], [Slot("gw", "limit", address=ip(7))]]
+
+
+def test_a_cap_for_ipv4_passes_over_the_other_addresses_of_a_client() -> None:
+    seen = replace(client(7), addresses=(ip(7), ip_address("2001:db8::7")))
+    made = planned([verdict(7, SessionCap(100))], world(seen), by=policy("gateway"), enforcers=able("gw", LIKE_IOS))
+    assert slots_of(made) == [Slot("gw", "cap", address=ip(7))]
+
+
+def test_a_client_of_ipv6_alone_has_no_cap_for_ipv4() -> None:
+    seen = replace(client(7), addresses=(ip_address("2001:db8::7"),))
+    asked = replace(verdict(7, SessionCap(100)), addresses=())
+    assert "IPv4 addresses only" in why(1, [asked], world(seen), by=policy("gateway"), enforcers=able("gw", LIKE_IOS))
 
 
 def test_a_limit_by_mac_where_a_device_has_one() -> None:

@@ -41,10 +41,11 @@ class ConfiguredSwitch:
     commits: int = 0
     typed: list[Sequence[str]] = field(default_factory=list)
     """The lines of every commit."""
+    role: Role = Role.ACCESS
 
     @property
     def device(self) -> Device:
-        return Device("sw1", self.platform, Role.ACCESS)
+        return Device("sw1", self.platform, self.role)
 
     def type_in(self, text: str) -> None:
         """What an administrator does."""

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Sequence
+from ipaddress import ip_address
 
 from configured_switch import ConfiguredSwitch, access_ports, static_entries
 
 from switchguard.core.changes import Change, Slot
 from switchguard.core.model import Mac, Station
-from switchguard.core.penalties import Block, Quarantine, RateLimit
+from switchguard.core.penalties import Block, Quarantine, RateLimit, SessionCap
 from switchguard.lab.frontends.config import Tree, render, unified
 from switchguard.lab.frontends.grammar_eos import eos_grammar
 from switchguard.lab.plane import PortRow
@@ -21,6 +22,9 @@ OTHER_BLOCK = Change(Slot("sw1", "block", Station(vlan=10, mac=OTHER)), None, Bl
 LIMIT = Change(Slot("sw1", "limit", Station(port="Ethernet7")), None, RateLimit(64_000))
 OTHER_LIMIT = Change(Slot("sw1", "limit", Station(port="Ethernet1")), None, RateLimit(2_000_000))
 QUARANTINE = Change(Slot("sw1", "quarantine", Station(port="Ethernet7")), None, Quarantine(99))
+CAP = Change(Slot("sw1", "cap", address=ip_address("10.10.0.7")), None, SessionCap(200))
+OTHER_CAP = Change(Slot("sw1", "cap", address=ip_address("10.10.0.70")), None, SessionCap(200))
+FOR_ALL = Change(Slot("sw1", "cap"), None, SessionCap(500))
 CHANGES = (
     (QUARANTINE,),
     (QUARANTINE, BLOCK, LIMIT),
@@ -28,6 +32,10 @@ CHANGES = (
     (BLOCK, IN_VLAN_20, OTHER_BLOCK),
     (LIMIT,),
     (LIMIT, BLOCK, OTHER_LIMIT),
+    (CAP,),
+    (CAP, OTHER_CAP, BLOCK, LIMIT),
+    (FOR_ALL,),
+    (FOR_ALL, CAP),
 )
 
 

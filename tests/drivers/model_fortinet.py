@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 from bare_session import BareSession
 
@@ -21,7 +21,21 @@ OTHER_BLOCK = Change(Slot("gw1", "block", Station(mac=OTHER)), None, Block())
 LIMIT = Change(Slot("gw1", "limit", address=ADDRESS), None, RateLimit(64_000))
 IPV6_LIMIT = Change(Slot("gw1", "limit", address=IPV6), None, RateLimit(2_500_000))
 CAP = Change(Slot("gw1", "cap", address=ADDRESS), None, SessionCap(200))
-CHANGES = ((BLOCK,), (BLOCK, OTHER_BLOCK), (LIMIT,), (CAP,), (LIMIT, CAP), (BLOCK, IPV6_LIMIT, CAP, OTHER_BLOCK, LIMIT))
+BY_ADDRESS = Change(Slot("gw1", "block", address=ADDRESS), None, Block("address"))
+BY_IPV6 = Change(Slot("gw1", "block", address=IPV6), None, Block("address"))
+SUBNET = Change(Slot("gw1", "block", network=ip_network("10.20.0.0/24")), None, Block("address"))
+IPV6_SUBNET = Change(Slot("gw1", "block", network=ip_network("2001:db8:20::/48")), None, Block("address"))
+CHANGES = (
+    (BLOCK,),
+    (BLOCK, OTHER_BLOCK),
+    (LIMIT,),
+    (CAP,),
+    (LIMIT, CAP),
+    (BLOCK, IPV6_LIMIT, CAP, OTHER_BLOCK, LIMIT),
+    (BY_ADDRESS,),
+    (BY_IPV6, SUBNET),
+    (BLOCK, LIMIT, BY_ADDRESS, IPV6_SUBNET, BY_IPV6, IPV6_LIMIT, SUBNET),
+)
 
 Entry = dict[str, str]
 """Setting -> its words, as they were typed."""
@@ -31,7 +45,11 @@ SETTINGS: Mapping[str, tuple[str, ...]] = {
     "firewall address": ("type", "macaddr", "subnet", "comment"),
     "firewall address6": ("ip6",),
     "firewall addrgrp": ("member",),
-    "firewall policy": ("name", "srcintf", "dstintf", "srcaddr", "dstaddr", "action", "schedule", "service", "status"),
+    "firewall addrgrp6": ("member",),
+    "firewall policy": (
+        *("name", "srcintf", "dstintf", "srcaddr", "dstaddr", "srcaddr6", "dstaddr6", "action", "schedule", "service"),
+        "status",
+    ),
     "firewall shaper per-ip-shaper": ("max-bandwidth", "bandwidth-unit", "max-concurrent-session"),
     "firewall shaping-policy": (
         *("status", "ip-version", "service", "srcintf", "dstintf", "srcaddr", "dstaddr", "srcaddr6", "dstaddr6"),
@@ -40,10 +58,11 @@ SETTINGS: Mapping[str, tuple[str, ...]] = {
 }
 START: Tables = {
     "firewall address": {"none": {"subnet": "0.0.0.0 255.255.255.255"}, "all": {}},
-    "firewall address6": {"all": {}},
+    "firewall address6": {"all": {}, "none": {"ip6": "::/128"}},
     "firewall addrgrp": {"switchguard": {"member": '"none"'}},
+    "firewall addrgrp6": {"switchguard": {"member": '"none"'}},
     "firewall policy": {
-        "9": {"name": '"deny"', "srcaddr": '"switchguard"', "dstaddr": '"all"', "service": '"ALL"'},
+        "9": {"name": '"deny"', "srcaddr": '"switchguard"', "srcaddr6": '"switchguard"', "service": '"ALL"'},
         "1": {"name": '"out"', "srcaddr": '"all"', "dstaddr": '"all"', "action": "accept", "service": '"ALL"'},
     },
     "firewall shaper per-ip-shaper": {"guests": {"max-bandwidth": "5", "bandwidth-unit": "mbps"}},

@@ -1,5 +1,6 @@
-"""A Junos switch as far as our statements go, with ELS."""
+"""A Junos switch with ELS, and a firewall, as far as our statements go."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from configured_switch import access_ports
 
 from switchguard.core.changes import Change, Slot
 from switchguard.core.model import Device, Mac, Role, Station
-from switchguard.core.penalties import Block, RateLimit
+from switchguard.core.penalties import Block, Quarantine, RateLimit, SessionCap
 from switchguard.errors import CommandRefused
 from switchguard.lab.frontends.junos_config import Config, Schema, compare, display_set, load
 from switchguard.lab.frontends.schema_junos import check, derive, initial, junos_schema
@@ -23,12 +24,23 @@ IN_VLAN_20 = Change(Slot("sw1", "block", Station(vlan=20, mac=MAC)), None, Block
 OTHER_BLOCK = Change(Slot("sw1", "block", Station(vlan=10, mac=OTHER)), None, Block())
 LIMIT = Change(Slot("sw1", "limit", Station(port="ge-0/0/7")), None, RateLimit(64_000))
 OTHER_LIMIT = Change(Slot("sw1", "limit", Station(port="ge-0/0/1")), None, RateLimit(2_000_000))
-CHANGES = ((BLOCK,), (BLOCK, IN_VLAN_20, OTHER_BLOCK), (LIMIT,), (LIMIT, BLOCK, OTHER_LIMIT))
+CAP = Change(Slot("sw1", "cap"), None, SessionCap(500))
+MOVED = Change(Slot("sw1", "quarantine", Station(port="ge-0/0/7")), None, Quarantine(99))
+CHANGES = (
+    (BLOCK,),
+    (BLOCK, IN_VLAN_20, OTHER_BLOCK),
+    (LIMIT,),
+    (LIMIT, BLOCK, OTHER_LIMIT),
+    (CAP,),
+    (MOVED,),
+    (MOVED, LIMIT, CAP, BLOCK),
+)
 
 _config = import_module("switchguard.drivers._junos_config")
 _junos = import_module("switchguard.drivers.juniper_junos")
 ELS = "<rpc-reply><l2ng-l2ald-rtb-macdb/></rpc-reply>"
 BEFORE_ELS = "<rpc-reply><ethernet-switching-table-information/></rpc-reply>"
+_SHOWN = re.compile(r"set (firewall|vlans|interfaces|security (screen|zones)) ")
 _PORTS = access_ports("ge-0/0/", "ge-0/0/")
 
 
@@ -39,6 +51,7 @@ class JunosSwitch:
     schema: Schema = field(default_factory=lambda: junos_schema(_PORTS))
     active: Config = ()
     style: str = ELS
+    lan: tuple[str, ...] = ("irb.10", "ge-0/0/3")
     extra: tuple[str, ...] = ()
     rewrite: Callable[[str], str] = str
     """What becomes of the announcement on its way to us."""
@@ -47,7 +60,7 @@ class JunosSwitch:
 
     @property
     def device(self) -> Device:
-        return Device("sw1", "juniper_junos", Role.ACCESS)
+        return Device("sw1", "juniper_junos", Role.ACCESS, lan_interfaces=self.lan)
 
     @property
     def plane(self) -> PlaneState:
@@ -65,7 +78,7 @@ class JunosSwitch:
         return transport in ("cli", "candidate")
 
     def ask(self, command: str) -> str:
-        shown = [line for line in display_set(self.active) if line.split()[1] in ("firewall", "vlans", "interfaces")]
+        shown = [line for line in display_set(self.active) if _SHOWN.match(line)]
         answers = {
             _config.SHOW: "\n".join(shown),
             _config.SHOW_LAST: shown[-1],
@@ -123,6 +136,13 @@ def Model() -> JunosSwitch:  # noqa: N802  the suite asks for this name
     switch = JunosSwitch()
     switch.type_in("\n".join([*initial("sw1", _PORTS), "set vlans guests vlan-id 20"]))
     switch.type_in('set interfaces ge-0/0/7 description "a client\'s"')
+    switch.type_in(
+        "set security screen ids-option SOMEBODY alarm-without-drop\n"
+        "set security zones security-zone untrust screen SOMEBODY\n"
+        "set security zones security-zone untrust interfaces ge-0/0/2.0\n"
+        "set security zones security-zone trust interfaces irb.10\n"
+        "set security zones security-zone guests interfaces ge-0/0/3.0"
+    )
     switch.type_in(
         "set firewall family ethernet-switching filter SOMEBODY term all then accept\n"
         "set firewall policer SOMEBODY if-exceeding bandwidth-limit 1m\n"

@@ -23,10 +23,17 @@ _OBJECT = (
     r"(?P<verb>add|delete|flush) (?P<sort>table|set|chain|rule|limit|element) inet switchguard"
     r"(?: (?P<name>\w+))?(?: (?P<rest>.*))?"
 )
-_SET = re.compile(r"\{ type (ether_addr|ipv4_addr|ipv6_addr);(?: size \d+;)?(?: flags [a-z,]+;)?(?: timeout 1m;)? \}")
+_SET = re.compile(
+    r"\{ type (ether_addr|ipv4_addr|ipv6_addr|ifname);(?: size \d+;)?(?: flags [a-z,]+;)?(?: timeout 1m;)? \}"
+)
 _CHAIN = re.compile(r"\{ type filter hook (prerouting priority raw|forward priority filter); policy accept; \}")
 _LIMIT = re.compile(r"\{ rate over \d+ bytes/second burst \d+ bytes; \}")
-_KEY = {"ether_addr": Mac.parse, "ipv4_addr": IPv4Address, "ipv6_addr": IPv6Address}
+_KEY: Mapping[str, Callable[[str], object]] = {
+    "ether_addr": Mac.parse,
+    "ipv4_addr": IPv4Address,
+    "ipv6_addr": IPv6Address,
+    "ifname": json.loads,
+}
 
 
 def _change(penalty: Penalty, address: str = "", mac: str = "") -> Change:
@@ -130,6 +137,9 @@ class Model:
                 self._chains.setdefault(name, [])
             case "flush", "chain":
                 self._chains[name].clear()
+            case "flush", "set":
+                assert self._sets is not None
+                self._sets[name][1].clear()
             case "add", "limit" if _LIMIT.fullmatch(rest):
                 self._limits.add(name)
             case "add", "rule":
@@ -145,13 +155,14 @@ class Model:
     def _element(self, command: str, verb: str, name: str, rest: str) -> None:
         assert self._sets is not None
         kind, elements = self._sets[name]
-        value = str(_KEY[kind](rest.removeprefix("{ ").removesuffix(" }")))
-        if verb == "add":
-            elements += [] if value in elements else [value]
-        elif value in elements:
-            elements.remove(value)
-        else:
-            raise CommandRefused("gw1", command, "Error: Could not process rule: No such file or directory")
+        for text in rest.removeprefix("{ ").removesuffix(" }").split(", "):
+            value = str(_KEY[kind](text))
+            if verb == "add":
+                elements += [] if value in elements else [value]
+            elif value in elements:
+                elements.remove(value)
+            else:
+                raise CommandRefused("gw1", command, "Error: Could not process rule: No such file or directory")
 
     def stream(self, command: str) -> Iterator[bytes]:
         raise NotImplementedError

@@ -76,3 +76,25 @@ class Router(BareSession):
 
 
 Model = Router
+SNOOPING = Item({"switch": "switch1", "mac-protocol": "arp", "ports": "ether9"}, "D")
+
+
+def switch(
+    kind: str = "Marvell-98DX3236", rules: int = 0, bonded: bool = False, chips: int = 1, role: Role = Role.ACCESS
+) -> Router:
+    """ether2 and ether3 (or a bond of both) are hardware offloaded, ether4 is not."""
+    offloaded = ("bond1",) if bonded else ("ether3", "ether2")
+    chip = "/interface ethernet switch"
+    lists = {
+        "/interface bridge port": (
+            *(Item({"interface": it}, "H") for it in offloaded),
+            Item({"interface": "ether4"}),
+        ),
+        chip: tuple(Item({"name": f"switch{number}", "type": kind}) for number in range(1, chips + 1)),
+        f"{chip} port": tuple(Item({"name": f"ether{number}", "switch": "switch1"}) for number in (2, 3, 4)),
+        f"{chip} rule": (SNOOPING,) * rules,
+    }
+    return Router({**EMPTY, **lists}, role)
+
+
+REAL = {"switch chip": lambda: switch(role=Role.CORE)}

@@ -38,7 +38,7 @@ class Model:
             case ["pfctl", "-a", "switchguard", "-t", "block", "-T", "add", entry] if self.rules:
                 self.entries += [entry] if entry not in self.entries else []
                 return ""
-            case ["pfctl", "-a", "switchguard", "-t", "block", "-T", "delete", entry] if self.rules:
+            case ["pfctl", "-a", "switchguard", "-t", "block", "-T", "delete", entry] if entry in self.entries:
                 self.entries.remove(entry)
                 return ""
         raise CommandRefused("fw1", command, "pfctl: Table does not exist.")

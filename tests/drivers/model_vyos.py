@@ -9,9 +9,19 @@ from ipaddress import ip_address, ip_network
 
 from switchguard.core.changes import Change, Slot
 from switchguard.core.model import Device, Mac, Role, Station
-from switchguard.core.penalties import Block, Penalty, RateLimit
+from switchguard.core.penalties import Block, Penalty, RateLimit, RestrictPorts
 from switchguard.errors import CommandRefused
-from switchguard.lab.frontends.grammar_vyos import Invalid, Tree, objections, parse, shown, with_line, without
+from switchguard.lab.frontends.grammar_vyos import (
+    MODERN,
+    Invalid,
+    Patterns,
+    Tree,
+    objections,
+    parse,
+    shown,
+    with_line,
+    without,
+)
 from switchguard.ports import Candidate, Oid, SnmpValue, Transport
 
 HIER_CONFIG = "VYOS"
@@ -50,14 +60,20 @@ CHANGES = (
     (change(BY_ADDRESS, "10.10.0.7"), change(BY_ADDRESS, "2001:db8:10::7")),
     (change(BY_ADDRESS, "192.0.2.0/24"), change(BY_ADDRESS, "2001:db8:1::/64"), change(BY_ADDRESS, "192.0.2.7")),
     (change(RateLimit(64_000), "10.10.0.7"), change(RateLimit(2_000_000), "2001:db8:10::7")),
+    (change(RestrictPorts(), "10.10.0.7"), change(RestrictPorts(), "192.0.2.0/24"), change(BY_ADDRESS, "10.10.0.7")),
+    (
+        change(RestrictPorts(0), "10.10.0.7"),
+        change(RestrictPorts(80), "10.10.0.8"),
+        change(RestrictPorts(), "2001:db8::7"),
+    ),
     (change(RateLimit(128_000), "10.10.0.7"), change(BY_ADDRESS, "10.10.0.8"), change(Block(), "02:00:00:00:00:09")),
 )
 
 
-def entered(tree: Tree, lines: Sequence[str]) -> Tree:
+def entered(tree: Tree, lines: Sequence[str], patterns: Patterns) -> Tree:
     for line in lines:
         verb, *path = parse(line)
-        tree = with_line(tree, tuple(path)) if verb == "set" else without(tree, tuple(path))
+        tree = with_line(tree, tuple(path), patterns) if verb == "set" else without(tree, tuple(path))
     return tree
 
 
@@ -66,9 +82,9 @@ class Model:
 
     device = DEVICE
 
-    def __init__(self, before: str = BEFORE, version: str = VERSION) -> None:
-        self.running = entered(frozenset(), before.splitlines())
-        self.version = version
+    def __init__(self, before: str = BEFORE, version: str = VERSION, patterns: Patterns = MODERN) -> None:
+        self.running = entered(frozenset(), before.splitlines(), patterns)
+        self.version, self.patterns = version, patterns
         self.typed: list[Sequence[str]] = []
 
     def text(self) -> str:
@@ -87,7 +103,7 @@ class Model:
 
     def configure(self, lines: Sequence[str]) -> str:
         try:
-            tree = entered(self.running, lines)
+            tree = entered(self.running, lines, self.patterns)
         except Invalid as error:
             raise CommandRefused("gw1", "; ".join(lines), str(error)) from error
         if objection := next(objections(tree), ""):

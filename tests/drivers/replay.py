@@ -2,7 +2,8 @@
 
 A recording is a directory `tests/recordings/<platform>/<table>/<case>/` with
 
-* `session.yaml`: the device, what the site lets us speak, and which question got which file as its answer (`Replay`),
+* `session.yaml`: the device, what the site lets us speak, and which question got which file as its answer (`Replay`);
+  for a platform that is never asked anything, which of its captures the file is,
 * `expected.json`: what the driver must make of it (`as_json`: fields at their defaults are left out; any row order),
 * `SOURCE`: where the shape comes from.
 
@@ -11,6 +12,7 @@ Show what a driver makes of a recording: `python tests/drivers/replay.py tests/r
 
 import json
 import sys
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
@@ -21,14 +23,15 @@ from typing import Any, cast
 import yaml
 
 from switchguard import plugins
-from switchguard.core.model import Device, Role, Table
+from switchguard.core.model import Device, NatUsage, Role, Table
 from switchguard.core.penalties import Penalty
-from switchguard.errors import CommandRefused
+from switchguard.errors import CommandRefused, UnexpectedOutput
 from switchguard.ports import (
     Candidate,
     Enforces,
     Oid,
     ReadsArp,
+    ReadsCapture,
     ReadsCounters,
     ReadsFdb,
     ReadsInterfaces,
@@ -99,6 +102,7 @@ class Replay:
 
     * `device`: fields of `core.model.Device` (`platform` is filled in), `speaks`: cli, snmp, candidate;
     * `ask`, `stream`, `feed`: question -> file with the answer; `refused`: question -> the error that came instead;
+    * `file`: name of one of the driver's captures -> the file, where nothing is ever asked;
     * `free_text`: questions whose answer also holds lines that are none of the driver's business (a configuration);
     * `walked`: the subtrees that `walk.txt` covers, which is what `snmpbulkwalk -On` prints. Outside of them nothing is
       known; a scalar belongs to its own subtree;
@@ -131,8 +135,8 @@ class Replay:
             device=Device(**about),
             transports=frozenset(said.get("speaks", ["cli"])),
             answers={
-                (verb, question): (path / file).read_bytes().decode()
-                for verb in ("ask", "stream", "feed")
+                (verb, question): _text((path / file).read_bytes())
+                for verb in ("ask", "stream", "feed", "file")
                 for question, file in said.get(verb, {}).items()
             },
             refusals=dict(said.get("refused", {})),
@@ -193,6 +197,11 @@ class Replay:
             raise NotRecorded(f"{verb} {'.'.join(map(str, oid))}")
 
 
+def _text(octets: bytes) -> str:
+    """Windows marks the order of octets; `switchguard analyze` recodes such a file before a driver sees it."""
+    return octets.decode("utf-16" if octets.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8-sig")
+
+
 def numbers(oid: str) -> tuple[int, ...]:
     return tuple(int(part) for part in oid.strip(".").split("."))
 
@@ -230,8 +239,21 @@ def _value(text: str) -> SnmpValue:
 
 def read(driver: object, table: Table, session: Replay) -> object:
     """What the driver reads from that table, as `as_json` writes it."""
+    saved = [(name, text) for (verb, name), text in session.answers.items() if verb == "file"]
+    if saved:
+        return as_json(_saved(driver, session.device.name, *saved[0]))
     method: Callable[..., object] = getattr(driver, table)
     return as_json(method(session, AT) if table in ("counters", "leases") else method(session))
+
+
+def _saved(driver: object, device: str, capture: str, text: str) -> tuple[NatUsage, ...]:
+    """UnexpectedOutput for a table that is not whole, of which `switchguard analyze` tells."""
+    assert isinstance(driver, ReadsCapture)
+    octets = text.encode("utf-8", "surrogatepass")
+    table = driver.read_capture([octets[at : at + 100] for at in range(0, len(octets), 100)], capture, ())
+    if table.unparsed or not table.complete or not table.entries:
+        raise UnexpectedOutput(device, str(table.samples), "a saved table that is not whole")
+    return table.usages
 
 
 def as_json(value: Any) -> Any:

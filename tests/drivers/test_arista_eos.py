@@ -5,13 +5,13 @@ from typing import cast
 
 import pytest
 from configured_switch import ConfiguredSwitch
-from model_arista_eos import BLOCK, IN_VLAN_20, LIMIT, MAC, OTHER_BLOCK, OTHER_LIMIT, Model
+from model_arista_eos import BLOCK, CAP, FOR_ALL, IN_VLAN_20, LIMIT, MAC, OTHER_BLOCK, OTHER_CAP, OTHER_LIMIT, Model
 
 from switchguard import plugins
 from switchguard.core.changes import Change, Diff, Slot
 from switchguard.core.model import Station
-from switchguard.core.penalties import Block, RateLimit
-from switchguard.errors import DeviceError, UnexpectedDiff
+from switchguard.core.penalties import Block, RateLimit, SessionCap
+from switchguard.errors import DeviceError, UnexpectedDiff, UnexpectedOutput
 from switchguard.ports import Enforces
 
 DRIVER = cast(Enforces, plugins.driver("arista_eos"))
@@ -390,4 +390,54 @@ def test_a_block_that_the_forwarding_table_contradicts_is_no_block(switch: Confi
     table = switch.answers[question](switch).replace('"static"', '"dynamic"').replace("Drop", "Ethernet7")
     switch.answers = {**switch.answers, question: lambda _: table}
     with pytest.raises(DeviceError, match="its forwarding table has it on Ethernet7"):
+        DRIVER.enforced(switch)
+
+
+# --- caps ------------------------------------------------------------------------------------------------------------
+
+
+def caps(switch: ConfiguredSwitch) -> list[str]:
+    return [line for line in switch.text().splitlines() if "max-entries" in line]
+
+
+def test_a_cap_is_one_line_with_its_number_first() -> None:
+    assert DRIVER.render([CAP]) == ("ip nat translation max-entries 200 10.10.0.7",)
+    assert DRIVER.render([CAP.inverse()]) == ("no ip nat translation max-entries 200 10.10.0.7",)
+    assert DRIVER.render([FOR_ALL]) == ("ip nat translation max-entries 500 host",)
+
+
+def test_another_cap_takes_the_old_one_away_first(switch: ConfiguredSwitch) -> None:
+    """Two lines for one address could both stand."""
+    DRIVER.push(switch, [CAP, OTHER_CAP, FOR_ALL])
+    diff = DRIVER.push(switch, [Change(CAP.slot, SessionCap(200), SessionCap(100))])
+    assert changed(diff) == [
+        "-ip nat translation max-entries 200 10.10.0.7",
+        "+ip nat translation max-entries 100 10.10.0.7",
+    ]
+    assert DRIVER.enforced(switch) == {
+        CAP.slot: SessionCap(100),
+        OTHER_CAP.slot: SessionCap(200),
+        FOR_ALL.slot: SessionCap(500),
+    }
+
+
+def test_a_cap_that_somebody_changed_is_taken_back_as_it_stands(switch: ConfiguredSwitch) -> None:
+    switch.type_in("ip nat translation max-entries 999 10.10.0.7")
+    DRIVER.push(switch, [CAP.inverse()])
+    assert caps(switch) == []
+
+
+def test_the_limit_of_the_table_and_the_low_mark_are_not_ours(switch: ConfiguredSwitch) -> None:
+    switch.type_in("ip nat translation max-entries 100000\nip nat translation low-mark 80 host")
+    before = switch.text()
+    assert DRIVER.enforced(switch) == {}
+    DRIVER.push(switch, [CAP, FOR_ALL])
+    DRIVER.push(switch, [FOR_ALL.inverse(), CAP.inverse()])
+    assert switch.text() == before
+
+
+@pytest.mark.parametrize("line", ["many host", "200 GUESTS", "200 10.10.0.300"])
+def test_a_cap_that_nobody_can_read_is_an_error(switch: ConfiguredSwitch, line: str) -> None:
+    switch.answers = {"show running-config": lambda _: f"ip nat translation max-entries {line}\nend"}
+    with pytest.raises(UnexpectedOutput):
         DRIVER.enforced(switch)

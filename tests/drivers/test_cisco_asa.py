@@ -6,13 +6,13 @@ from typing import cast
 
 import pytest
 from configured_switch import ConfiguredSwitch
-from model_cisco_asa import BLOCK, PREPARED, Model
+from model_cisco_asa import BLOCK, CAP, LIMIT, OTHER_CAP, PREPARED, Model
 from replay import Replay
 
 from switchguard import plugins
 from switchguard.core.changes import Change, Slot
 from switchguard.core.model import Device, Role
-from switchguard.core.penalties import Block
+from switchguard.core.penalties import Block, RateLimit, SessionCap
 from switchguard.errors import CommandRefused, DeviceError, UnexpectedOutput
 from switchguard.ports import ClearsSessions, Enforces, NatTable, ReadsCapture, ReadsNat
 
@@ -199,6 +199,135 @@ def test_the_administrators_entry_is_never_blocked_or_released() -> None:
 def test_a_mac_cannot_be_blocked() -> None:
     with pytest.raises(DeviceError, match="cannot express"):
         cast(Enforces, DRIVER).render([Change(BLOCK.slot, None, Block(by="mac"))])
+
+
+# --- caps and limits -------------------------------------------------------------------------------------------------
+
+
+def lines_about(firewall: ConfiguredSwitch, word: str) -> list[str]:
+    return [line.strip() for line in firewall.text().splitlines() if word in line]
+
+
+def test_whoever_may_have_as_many_connections_shares_a_class() -> None:
+    firewall = Model()
+    cast(Enforces, DRIVER).push(firewall, [CAP])
+    cast(Enforces, DRIVER).push(firewall, [OTHER_CAP])
+    assert lines_about(firewall, "CAP-200") == [
+        "access-list SWITCHGUARD-CAP-200 extended permit ip host 10.10.0.7 any",
+        "access-list SWITCHGUARD-CAP-200 extended permit ip host 10.10.0.8 any",
+        "class-map SWITCHGUARD-CAP-200",
+        "match access-list SWITCHGUARD-CAP-200",
+        "class SWITCHGUARD-CAP-200",
+    ]
+
+
+def test_a_cap_that_is_tightened_leaves_the_others_where_they_are() -> None:
+    firewall = Model()
+    cast(Enforces, DRIVER).push(firewall, [CAP, OTHER_CAP])
+    cast(Enforces, DRIVER).push(firewall, [Change(CAP.slot, CAP.after, SessionCap(50))])
+    stands = cast(Enforces, DRIVER).enforced(firewall)
+    assert stands == {CAP.slot: SessionCap(50), OTHER_CAP.slot: SessionCap(200)}
+
+
+def test_the_last_release_leaves_nothing_of_ours_in_the_policy() -> None:
+    firewall = Model()
+    start = firewall.text()
+    cast(Enforces, DRIVER).push(firewall, [CAP, OTHER_CAP, LIMIT])
+    cast(Enforces, DRIVER).push(firewall, [CAP.inverse(), OTHER_CAP.inverse(), LIMIT.inverse()])
+    assert firewall.text() == start
+
+
+def test_a_limit_is_for_both_directions_with_a_burst_of_one_and_a_half_seconds() -> None:
+    firewall = Model()
+    cast(Enforces, DRIVER).push(firewall, [LIMIT])
+    assert lines_about(firewall, "permit ip") == [
+        "access-list SWITCHGUARD-LIMIT-10.10.0.7 extended permit ip any host 10.10.0.7",
+        "access-list SWITCHGUARD-LIMIT-10.10.0.7 extended permit ip host 10.10.0.7 any",
+    ]
+    assert lines_about(firewall, "police") == ["police input 64000 12000"]
+
+
+FOREIGN_CLASS = """\
+access-list SSH extended permit ip any any
+class-map SSH
+ match access-list SSH
+policy-map global_policy
+ class SSH
+  set connection timeout idle 0:30:00
+  police input 8000000 1500000"""
+FOREIGN_POLICY = """\
+policy-map INSIDE
+ class inspection_default
+  set connection per-client-max 1000
+  police input 8000000 1500000
+service-policy INSIDE interface inside"""
+
+
+@pytest.mark.parametrize(
+    ("lines", "why"),
+    [
+        ("no service-policy global_policy global", "no policy is applied to all interfaces"),
+        (FOREIGN_CLASS, "class SSH of global_policy decides about .* before a class of ours would"),
+        (FOREIGN_POLICY, "INSIDE, the policy of inside, decides about .* instead of the global one"),
+    ],
+)
+@pytest.mark.parametrize("change", [CAP, LIMIT], ids=["cap", "limit"])
+def test_where_somebody_elses_policy_would_decide_nothing_is_written(lines: str, why: str, change: Change) -> None:
+    firewall = Model()
+    firewall.type_in(lines)
+    with pytest.raises(DeviceError, match=why):
+        cast(Enforces, DRIVER).push(firewall, [change])
+    assert firewall.typed == []
+
+
+def test_what_is_overruled_later_is_not_in_force_but_can_be_released() -> None:
+    firewall = Model()
+    cast(Enforces, DRIVER).push(firewall, [CAP, LIMIT])
+    firewall.type_in(FOREIGN_POLICY)
+    assert cast(Enforces, DRIVER).enforced(firewall) == {CAP.slot: SessionCap(0), LIMIT.slot: RateLimit(0)}
+    cast(Enforces, DRIVER).push(firewall, [CAP.inverse(), LIMIT.inverse()])
+    assert cast(Enforces, DRIVER).enforced(firewall) == {}
+
+
+def test_a_class_that_the_administrator_adds_later_comes_behind_ours() -> None:
+    firewall = Model()
+    cast(Enforces, DRIVER).push(firewall, [CAP, LIMIT])
+    firewall.type_in(FOREIGN_CLASS)
+    assert cast(Enforces, DRIVER).enforced(firewall) == {CAP.slot: CAP.after, LIMIT.slot: LIMIT.after}
+
+
+def test_a_policy_that_is_applied_no_more_is_cleared_of_ours() -> None:
+    firewall = Model()
+    cast(Enforces, DRIVER).push(firewall, [CAP])
+    firewall.type_in("policy-map NEW\n class inspection_default\nno service-policy global_policy global")
+    firewall.type_in("service-policy NEW global")
+    assert cast(Enforces, DRIVER).enforced(firewall) == {CAP.slot: SessionCap(0)}
+    cast(Enforces, DRIVER).push(firewall, [CAP])
+    assert cast(Enforces, DRIVER).enforced(firewall) == {CAP.slot: CAP.after}
+    assert firewall.text().count(" class SWITCHGUARD-CAP-200") == 1
+
+
+def test_an_entry_of_somebody_else_in_a_list_of_ours_is_an_error() -> None:
+    firewall = Model()
+    firewall.type_in("access-list SWITCHGUARD-CAP-200 extended permit ip 10.0.0.0 255.0.0.0 any")
+    with pytest.raises(UnexpectedOutput, match="that we did not make"):
+        cast(Enforces, DRIVER).enforced(firewall)
+
+
+@pytest.mark.parametrize(
+    ("penalty", "address"),
+    [
+        (SessionCap(0), "10.10.0.7"),
+        (SessionCap(2_000_001), "10.10.0.7"),
+        (RateLimit(7_999), "10.10.0.7"),
+        (RateLimit(64_000, within=1), "10.10.0.7"),
+        (RateLimit(64_000), "2001:db8::7"),
+    ],
+)
+def test_what_a_service_policy_cannot_express_is_refused(penalty: SessionCap | RateLimit, address: str) -> None:
+    change = Change(Slot("sw1", penalty.kind, address=ip_address(address)), None, penalty)
+    with pytest.raises(DeviceError, match="cannot express"):
+        cast(Enforces, DRIVER).render([change])
 
 
 # --- connections that are ended --------------------------------------------------------------------------------------

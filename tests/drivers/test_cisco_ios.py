@@ -5,14 +5,15 @@ from typing import cast
 
 import pytest
 from configured_switch import ConfiguredSwitch
-from model_cisco_ios import BLOCK, IN_VLAN_20, LIMIT, MAC, OTHER_LIMIT, Model
+from model_cisco_ios import BLOCK, FOR_ALL, IN_VLAN_20, LIMIT, MAC, OTHER_LIMIT, Model
+from replay import RECORDINGS, Replay
 
 from switchguard import plugins
 from switchguard.core.changes import Change, Slot
-from switchguard.core.model import Mac, NatUsage, Station
+from switchguard.core.model import Mac, NatSize, NatUsage, Station
 from switchguard.core.penalties import Block, RateLimit, SessionCap
-from switchguard.errors import CommandRefused, DeviceError, UnexpectedDiff, UnexpectedOutput
-from switchguard.ports import Enforces, ReadsNat
+from switchguard.errors import CommandRefused, DeviceError, UnexpectedDiff, UnexpectedOutput, Unreachable
+from switchguard.ports import Enforces, ReadsNat, ReadsNatSize
 
 DRIVER = cast(Enforces, plugins.driver("cisco_ios"))
 CLOCK = "07:41:03.512 UTC Thu Dec 18 2025"
@@ -104,6 +105,7 @@ def test_a_release_leaves_the_same_mac_in_another_vlan_blocked(switch: Configure
         Change(Slot("sw1", "cap", Station(port="Gi0/7")), None, SessionCap(100)),
         Change(Slot("sw1", "cap", address=ip_address("2001:db8::7")), None, SessionCap(100)),
         Change(Slot("sw1", "cap", address=ip_address("10.10.0.7")), None, SessionCap(0)),
+        Change(Slot("sw1", "cap"), None, SessionCap(1 << 31)),
     ],
 )
 def test_what_cannot_be_said_is_refused(change: Change) -> None:
@@ -129,6 +131,34 @@ def cap(before: int | None, after: int | None) -> Change:
 )
 def test_a_cap_is_one_line_and_is_taken_back_with_its_number(change: Change, line: str) -> None:
     assert DRIVER.render([change]) == (line,)
+
+
+def test_the_cap_for_all_and_that_of_one_host_leave_each_other_alone(switch: ConfiguredSwitch) -> None:
+    DRIVER.push(switch, [FOR_ALL, cap(None, 200)])
+    DRIVER.push(switch, [FOR_ALL.inverse()])
+    assert [line for line in switch.text().splitlines() if "max-entries" in line] == [
+        "ip nat translation max-entries host 10.10.0.7 200"
+    ]
+
+
+def test_a_cap_of_nothing_is_none(switch: ConfiguredSwitch) -> None:
+    switch.type_in("ip nat translation max-entries all-host 0")
+    assert DRIVER.enforced(switch) == {}
+    DRIVER.push(switch, [FOR_ALL])
+    assert DRIVER.enforced(switch) == {FOR_ALL.slot: SessionCap(500)}
+
+
+def test_other_limits_of_the_table_are_nobody_s_cap(switch: ConfiguredSwitch) -> None:
+    shown = ("60000", "all-vrf 500", "vrf GUESTS 500", "list LAPTOPS 500")
+    config = "\n".join(f"ip nat translation max-entries {words}" for words in shown)
+    switch.answers = {"show running-config": lambda _: f"{config}\nend"}
+    assert DRIVER.enforced(switch) == {}
+
+
+def test_a_cap_that_nobody_can_read_is_an_error(switch: ConfiguredSwitch) -> None:
+    switch.answers = {"show running-config": lambda _: "ip nat translation max-entries host 10.10.0.7 many\nend"}
+    with pytest.raises(UnexpectedOutput):
+        DRIVER.enforced(switch)
 
 
 def test_a_cap_that_somebody_changed_is_taken_back_as_it_stands(switch: ConfiguredSwitch) -> None:
@@ -299,6 +329,27 @@ def test_a_port_has_one_short_and_one_long_name(switch: ConfiguredSwitch, one: s
     shown = [line for line in lines if line.strip() != "exit"]
     switch.answers = {"show running-config": lambda _: "\n".join([*shown, "end"])}
     assert DRIVER.enforced(switch) == {limit(one, 64_000).slot: RateLimit(64_000)}
+
+
+# --- the size of the table -------------------------------------------------------------------------------------------
+
+
+class Hung(Replay):
+    """Its agent answers, its terminal does not."""
+
+    def ask(self, command: str) -> str:
+        raise Unreachable("gw1", "no prompt within 10 s")
+
+
+@pytest.mark.parametrize(("case", "size"), [("snmp_ext", NatSize("gw1", 48_120, None)), ("snmp_nothing_counted", None)])
+def test_a_router_without_a_prompt_tells_its_size_over_snmp_if_that_counts(case: str, size: NatSize | None) -> None:
+    recorded = Replay.load(RECORDINGS / "cisco_xe/nat_size" / case)
+    hung = Hung(recorded.device, frozenset({"snmp", "cli"}), walked=recorded.walked, rows=recorded.rows)
+    if size is None:
+        with pytest.raises(Unreachable):
+            cast(ReadsNatSize, DRIVER).nat_size(hung)
+    else:
+        assert cast(ReadsNatSize, DRIVER).nat_size(hung) == size
 
 
 # --- translations ----------------------------------------------------------------------------------------------------

@@ -45,14 +45,19 @@ def test_a_station_on_a_port_channel_of_both_peers_is_on_that_port() -> None:
 
 @pytest.mark.parametrize(
     "where",
-    ["vPC Peer-Link", "vPC Peer-Link(R)", "nve1(10.9.0.101)", "sup-eth1(R)", "sup-eth1(R) (Lo0)", "(R)", "Drop"],
+    ["vPC Peer-Link(R)", "nve1(10.9.0.101)", "sup-eth1(R)", "sup-eth1(R) (Lo0)", "(R)", "Drop"],
 )
-def test_the_peer_a_tunnel_the_cpu_and_nowhere_are_no_places(where: str) -> None:
+def test_a_router_a_tunnel_the_cpu_and_nowhere_are_no_places(where: str) -> None:
     assert fdb(f"*   10     0200.0000.0007   dynamic  0         F      F    {where}") == []
 
 
-def test_a_gateways_mac_is_no_station() -> None:
-    assert fdb("G   10     0200.0000.0007   static   -         F      F    Eth1/2") == []
+def test_a_station_of_the_vpc_peer_is_behind_the_link_to_it() -> None:
+    assert fdb("*   10     0200.0000.0007   dynamic  0         F      F    vPC Peer-Link") == [(10, "vPC Peer-Link")]
+
+
+@pytest.mark.parametrize("where", ["Eth1/2", "vPC Peer-Link"])
+def test_a_gateways_mac_is_no_station(where: str) -> None:
+    assert fdb(f"G   10     0200.0000.0007   static   -         F      F    {where}") == []
 
 
 def test_a_place_that_is_no_port_is_an_error() -> None:
@@ -117,6 +122,14 @@ def test_a_drop_that_the_forwarding_table_contradicts_is_an_error(switch: Config
     answers = {**switch.answers, "show mac address-table": lambda _: HEADING + row}
     with pytest.raises(DeviceError, match=f"configured to drop {MAC} in VLAN 10"):
         DRIVER.enforced(replace(switch, answers=answers))
+
+
+def test_a_drop_is_not_contradicted_by_what_the_peer_tells(switch: ConfiguredSwitch) -> None:
+    """The station is still plugged in at the peer, which may not drop it yet."""
+    DRIVER.push(switch, [BLOCK])
+    row = "* 10 0200.0000.0007 dynamic 0 F F vPC Peer-Link\n"
+    answers = {**switch.answers, "show mac address-table": lambda _: HEADING + row}
+    assert BLOCK.slot in DRIVER.enforced(replace(switch, answers=answers))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
-from model_fortinet import BLOCK, CAP, LIMIT, MAC, START, Firewall
+from model_fortinet import BLOCK, BY_ADDRESS, BY_IPV6, CAP, LIMIT, MAC, START, SUBNET, Firewall
 
 from switchguard import plugins
 from switchguard.core.changes import Change, Slot
@@ -17,7 +17,7 @@ from switchguard.errors import DeviceError, UnexpectedOutput
 DRIVER: Any = plugins.driver("fortinet")
 config = import_module("switchguard.drivers._fortios_config")
 OURS, SHAPED = f"switchguard-{MAC}", "switchguard-10.10.0.7"
-GROUP, ADDRESS = "firewall addrgrp", "firewall address"
+GROUP, GROUP6, ADDRESS = "firewall addrgrp", "firewall addrgrp6", "firewall address"
 SHAPER, SHAPING = "firewall shaper per-ip-shaper", "firewall shaping-policy"
 
 
@@ -62,19 +62,69 @@ def without_another_member(firewall: Firewall) -> None:
 @pytest.mark.parametrize(
     ("spoil", "why"),
     [
-        (without_group, "no address group 'switchguard'"),
+        (without_group, "it has no `firewall addrgrp` called 'switchguard'"),
         (without_policy, "no policy denies"),
         (with_policy_disabled, "no policy denies"),
         (with_policy_that_accepts, "no policy denies"),
         (without_another_member, "keeps no empty group"),
     ],
 )
-def test_a_block_that_would_not_be_in_force_is_refused(spoil: Callable[[Firewall], None], why: str) -> None:
+@pytest.mark.parametrize("change", [BLOCK, BY_ADDRESS, SUBNET], ids=["mac", "address", "subnet"])
+def test_a_block_that_would_not_be_in_force_is_refused(
+    spoil: Callable[[Firewall], None], why: str, change: Change
+) -> None:
     firewall = Firewall()
     spoil(firewall)
     with pytest.raises(DeviceError, match=why):
-        DRIVER.push(firewall, [BLOCK])
+        DRIVER.push(firewall, [change])
     assert firewall.typed == []
+
+
+def without_group_of_ipv6(firewall: Firewall) -> None:
+    firewall.tables[GROUP6].clear()
+
+
+def without_its_policy(firewall: Firewall) -> None:
+    del firewall.tables["firewall policy"]["9"]["srcaddr6"]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"), [(without_group_of_ipv6, "it has no `firewall addrgrp6`"), (without_its_policy, "its srcaddr6")]
+)
+def test_addresses_of_ipv6_need_a_group_and_a_source_of_their_own(spoil: Callable[[Firewall], None], why: str) -> None:
+    firewall = Firewall()
+    spoil(firewall)
+    DRIVER.push(firewall, [BY_ADDRESS])
+    with pytest.raises(DeviceError, match=why):
+        DRIVER.push(firewall, [BY_IPV6])
+    assert DRIVER.enforced(firewall) == {BY_ADDRESS.slot: BY_ADDRESS.after}
+
+
+def test_an_address_may_be_blocked_and_shaped_and_either_ends_by_itself() -> None:
+    firewall = Firewall()
+    DRIVER.push(firewall, [BY_ADDRESS, LIMIT])
+    DRIVER.push(firewall, [LIMIT.inverse()])
+    assert DRIVER.enforced(firewall) == {BY_ADDRESS.slot: BY_ADDRESS.after}
+    DRIVER.push(firewall, [LIMIT, BY_ADDRESS.inverse()])
+    assert DRIVER.enforced(firewall) == {LIMIT.slot: LIMIT.after}
+
+
+@pytest.mark.parametrize("change", [BY_ADDRESS, SUBNET, BY_IPV6], ids=["address", "subnet", "IPv6"])
+def test_a_blocked_address_leaves_nothing_behind(change: Change) -> None:
+    firewall = Firewall()
+    DRIVER.push(firewall, [change])
+    assert firewall.tables != START
+    DRIVER.push(firewall, [change.inverse()])
+    assert firewall.tables == START
+
+
+def test_a_member_whose_subnet_was_changed_is_no_block_but_can_be_released() -> None:
+    firewall = Firewall()
+    DRIVER.push(firewall, [BY_ADDRESS])
+    firewall.tables[ADDRESS]["switchguard-block-10.10.0.7"]["subnet"] = "10.10.0.0 255.255.255.0"
+    assert DRIVER.enforced(firewall)[BY_ADDRESS.slot] != BY_ADDRESS.after
+    DRIVER.push(firewall, [BY_ADDRESS.inverse()])
+    assert firewall.tables == START
 
 
 def test_a_block_behind_a_policy_that_was_taken_away_is_not_in_force_but_can_be_released() -> None:

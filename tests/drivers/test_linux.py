@@ -136,7 +136,7 @@ SENDER = """
 import socket
 for number in range({datagrams}):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as session:
-        session.bind(("", 20000 + number))
+        session.bind(("{source}", 20000 + number))
         session.sendto(bytes({octets}), ("192.0.2.9", {port}))
 """
 
@@ -167,10 +167,13 @@ class Gateway(Kernel):
             f" ip link set client0 up; ip addr add {CLIENT}/24 dev client0; ip route add default via 10.10.0.1'"
         )
 
-    def sends(self, datagrams: int, octets: int = 10, port: int = 2000) -> None:
+    def sends(self, datagrams: int, octets: int = 10, port: int = 2000, source: str = "") -> None:
         """As many UDP sessions from the client, each of one datagram."""
-        script = SENDER.format(datagrams=datagrams, octets=octets, port=port)
-        self.feed(f"nsenter --target {self._client.pid} --net {sys.executable} -", script)
+        script = SENDER.format(datagrams=datagrams, octets=octets, port=port, source=source)
+        self.client_runs(f"{sys.executable} -", script)
+
+    def client_runs(self, command: str, text: str = "") -> None:
+        self.feed(f"nsenter --target {self._client.pid} --net {command}", text)
 
     def forwarded(self) -> int:
         """UDP sessions that got through to the network."""

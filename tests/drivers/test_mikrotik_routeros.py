@@ -1,10 +1,23 @@
 """RouterOS: where our rules stand among others', what they are worth, and tables in forms that recordings lack."""
 
+from collections.abc import Callable
 from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
-from model_mikrotik_routeros import BLOCK, BY_ADDRESS, BY_IPV6, CAP, LIMIT, MAC, SOMEBODYS, Router
+from model_mikrotik_routeros import (
+    BLOCK,
+    BY_ADDRESS,
+    BY_IPV6,
+    CAP,
+    LIMIT,
+    MAC,
+    OTHER_BLOCK,
+    SNOOPING,
+    SOMEBODYS,
+    Router,
+    switch,
+)
 
 from switchguard import plugins
 from switchguard.core.changes import Change, Slot
@@ -15,6 +28,7 @@ from switchguard.lab.frontends.routeros_console import EMPTY, Console, Item, Ref
 
 DRIVER: Any = plugins.driver("mikrotik_routeros")
 FILTER, RAW, BRIDGE, QUEUE = "/ip firewall filter", "/ip firewall raw", "/interface bridge filter", "/queue simple"
+CHIP = "/interface ethernet switch rule"
 FASTTRACK = Item({"chain": "forward", "action": "fasttrack-connection"})
 CONNECTIONS = "/ip firewall connection"
 
@@ -23,10 +37,11 @@ def comments(router: Router, menu: str) -> list[str]:
     return [item.fields.get("comment", "") for item in router.lists[menu]]
 
 
-def without_ipv6() -> Router:
-    def refuse() -> str:
-        raise Refused("bad command name ipv6 (line 1 column 2)")
+def refuse() -> str:
+    raise Refused("bad command name ipv6 (line 1 column 2)")
 
+
+def without_ipv6() -> Router:
     lists = ("raw", "filter")
     return Router(answers={f"/ipv6 firewall {name} print terse without-paging": refuse for name in lists})
 
@@ -88,13 +103,6 @@ def test_a_limit_that_fasttrack_would_pass_is_refused() -> None:
     assert router.typed == []
 
 
-def test_a_block_that_the_switch_chip_would_pass_is_refused() -> None:
-    ports = "/interface bridge port"
-    router = Router({**EMPTY, ports: (Item({"interface": "ether2"}, "H"), Item({"interface": "ether3"}))}, Role.ACCESS)
-    with pytest.raises(DeviceError, match="its switch chip forwards between ether2, which no bridge filter sees"):
-        DRIVER.push(router, [BLOCK])
-
-
 def test_a_gateway_without_ipv6_blocks_what_it_routes() -> None:
     router = without_ipv6()
     DRIVER.push(router, [BLOCK])
@@ -133,6 +141,110 @@ def test_the_lines_of_a_block() -> None:
         "/ip firewall raw add chain=prerouting src-mac-address=02:00:00:00:00:07 action=drop "
         f'comment="switchguard:block:{MAC}"',
     )
+
+
+# --- switch chips ----------------------------------------------------------------------------------------------------
+
+
+def test_what_a_switch_chip_forwards_is_blocked_both_ways_by_its_own_rules() -> None:
+    router = switch()
+    DRIVER.push(router, [BLOCK])
+    whom, whose = "02:00:00:00:00:07/FF:FF:FF:FF:FF:FF", f"switchguard:block:{MAC}"
+    told = {"switch": "switch1", "ports": "ether3,ether2", "new-dst-ports": "", "comment": whose}
+    assert [item.fields for item in router.lists[CHIP]] == [
+        {**told, "src-mac-address": whom},
+        {**told, "dst-mac-address": whom},
+    ]
+    assert len(router.lists[BRIDGE]) == 2
+    assert DRIVER.enforced(router) == {BLOCK.slot: BLOCK.after}
+
+
+def test_a_rule_of_a_chip_stands_before_dynamic_ones_too() -> None:
+    router = switch(rules=2)
+    DRIVER.push(router, [BLOCK])
+    assert router.lists[CHIP][2:] == (SNOOPING, SNOOPING)
+    DRIVER.push(router, [BLOCK.inverse()])
+    assert router.lists == switch(rules=2).lists
+
+
+@pytest.mark.parametrize("ports", ["ether2,ether3", "ether1,ether2,ether3"], ids=["sorted", "one too many"])
+def test_the_order_in_which_a_chip_tells_the_ports_of_a_rule_makes_no_difference(ports: str) -> None:
+    router = switch()
+    DRIVER.push(router, [BLOCK])
+    told = tuple(Item({**it.fields, "ports": ports}) for it in router.lists[CHIP])
+    router.lists = {**router.lists, CHIP: told}
+    assert DRIVER.enforced(router) == {BLOCK.slot: BLOCK.after}
+
+
+def test_a_bond_is_named_where_there_is_one_chip() -> None:
+    router = switch(bonded=True)
+    DRIVER.push(router, [BLOCK])
+    assert {item.fields["ports"] for item in router.lists[CHIP]} == {"bond1"}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda rule: Item({key: it for key, it in rule.fields.items() if key != "new-dst-ports"}),
+        lambda rule: Item({**rule.fields, "ports": "ether2"}),
+        lambda rule: Item(rule.fields, "I"),
+        lambda rule: Item(rule.fields, "X"),
+    ],
+    ids=["accepts", "another port became offloaded", "does not fit", "disabled"],
+)
+def test_half_a_block_of_a_chip_is_no_block_and_is_made_whole(damage: Callable[[Item], Item]) -> None:
+    router = switch()
+    DRIVER.push(router, [BLOCK])
+    whole = router.lists[CHIP]
+    router.lists = {**router.lists, CHIP: (damage(whole[0]), whole[1])}
+    assert DRIVER.enforced(router)[BLOCK.slot] != BLOCK.after
+    DRIVER.push(router, [BLOCK])
+    assert router.lists[CHIP] == whole
+
+
+@pytest.mark.parametrize(
+    ("router", "why"),
+    [
+        (switch("MediaTek-MT7621"), r"switch1 \(MediaTek-MT7621\) forwards between ether3, ether2, .* has no rules"),
+        (switch("QCA-8513L"), "has an acl instead of rules, which is not written; set hw=no on them"),
+        (switch(bonded=True, chips=2), "does not tell which of its switch chips forwards between bond1"),
+    ],
+    ids=["no rules", "acl", "two chips"],
+)
+def test_a_block_that_a_switch_chip_would_pass_is_refused(router: Router, why: str) -> None:
+    with pytest.raises(DeviceError, match=why):
+        DRIVER.push(router, [BLOCK])
+    assert router.typed == []
+
+
+@pytest.mark.parametrize(("kind", "room"), [("QCA-8337", 8), ("Marvell-88E6393X", 42), ("Marvell-98DX226S", 128)])
+def test_a_block_that_might_push_others_out_of_the_chip_is_refused(kind: str, room: int) -> None:
+    DRIVER.push(switch(kind, rules=room - 4), [BLOCK, OTHER_BLOCK])
+    router = switch(kind, rules=room - 3)
+    with pytest.raises(DeviceError, match=f"surely has room for {room} rules, not for {room + 1}"):
+        DRIVER.push(router, [BLOCK, OTHER_BLOCK])
+    assert router.typed == []
+
+
+def test_a_block_that_is_repaired_needs_no_more_room() -> None:
+    router = switch("QCA-8337", rules=6)
+    DRIVER.push(router, [BLOCK])
+    router.lists = {**router.lists, BRIDGE: ()}
+    DRIVER.push(router, [BLOCK])
+    assert DRIVER.enforced(router) == {BLOCK.slot: BLOCK.after}
+
+
+def test_a_chip_without_a_list_of_rules_is_refused() -> None:
+    router = switch()
+    router.console = Console(lambda: router.lists, router.install, {f"{CHIP} print terse without-paging": refuse})
+    with pytest.raises(DeviceError, match="its switch chip has no rules"):
+        DRIVER.push(router, [BLOCK])
+
+
+def test_a_gateway_needs_no_rules_of_its_chip() -> None:
+    router = switch(role=Role.GATEWAY)
+    DRIVER.push(router, [BLOCK])
+    assert (router.lists[CHIP], DRIVER.enforced(router)) == ((), {BLOCK.slot: BLOCK.after})
 
 
 # --- sessions --------------------------------------------------------------------------------------------------------
@@ -217,6 +329,9 @@ def test_an_answer_that_was_cut_off_between_rows_is_an_error() -> None:
         ("/ip firewall raw add chain=prerouting src-address=10.0.0", "invalid value for argument src-address"),
         ("/ip firewall raw add chain=prerouting place-before=7", "no such item"),
         ("/queue simple add name=everybody target=10.0.0.1/32", "failure: already have such name"),
+        ('/interface bridge port set [find interface="ether1"] hw=perhaps', "invalid value for argument hw"),
+        ('/interface bridge port set [find interface="ether1"] pvid=7', "expected end of command"),
+        ("/interface ethernet switch rule add ports=ether1", "missing value(s) of argument(s) switch"),
     ],
 )
 def test_the_console_refuses_what_it_does_not_know(line: str, said: str) -> None:

@@ -134,3 +134,19 @@ IPROUTE_ROWS = (
 def test_the_neighbours_of_vyos_1_4_are_an_error() -> None:
     with pytest.raises(textfsm.TextFSMError):
         parsed("vyos", "show arp", IPROUTE_ROWS)
+
+
+# --- cisco_ios, show vrf ---------------------------------------------------------------------------------------------
+
+VRF_HEADING = "  Name                             Default RD            Protocols   Interfaces\n"
+
+
+def test_the_vrfs_of_an_ios_that_does_not_indent_them_are_an_error() -> None:
+    row = "GUESTS                           65000:20              ipv4        Gi0/0/1.20\n"
+    with pytest.raises(textfsm.TextFSMError):
+        parsed("cisco_ios", "show vrf", VRF_HEADING + row)
+
+
+def test_the_interface_of_a_vrf_without_protocols_on_ios_passes_for_a_protocol() -> None:
+    row = "  NEW                              <not set>                         Gi1/0/1\n"
+    assert [it["protocols"] for it in parsed("cisco_ios", "show vrf", VRF_HEADING + row)] == ["Gi1/0/1"]

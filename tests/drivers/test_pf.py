@@ -8,6 +8,8 @@ import pytest
 from model_pf import BLOCK, CHANGES, Model
 
 from switchguard import plugins
+from switchguard.core.changes import Change
+from switchguard.core.penalties import Block
 from switchguard.errors import DeviceError, UnexpectedOutput
 
 DRIVER: Any = plugins.driver("pf")
@@ -31,11 +33,42 @@ def test_without_the_anchor_in_the_ruleset_nothing_is_written() -> None:
     assert (firewall.rules, firewall.entries) == ((), [])
 
 
-def test_entries_behind_an_anchor_that_was_taken_out_are_not_in_force() -> None:
+def left_behind() -> Model:
+    """A block was written, and then somebody took the anchor out of the ruleset."""
     firewall = Model()
     DRIVER.push(firewall, [BLOCK])
     firewall.anchor = False
-    assert DRIVER.enforced(firewall) == {}
+    return firewall
+
+
+def test_entries_behind_an_anchor_that_was_taken_out_are_shown_but_are_no_block() -> None:
+    assert DRIVER.enforced(left_behind()) == {BLOCK.slot: Block(by="mac")}
+
+
+def test_a_release_takes_away_what_is_not_in_force() -> None:
+    firewall = left_behind()
+    damaged = Change(BLOCK.slot, Block(by="mac"), None)
+    assert DRIVER.push(firewall, [damaged]).text == "-<block> 10.10.0.107"
+    assert (DRIVER.enforced(firewall), firewall.entries) == ({}, [])
+
+
+def test_what_is_not_in_force_is_not_repaired_without_the_anchor() -> None:
+    with pytest.raises(DeviceError, match="nothing of ours would be in force"):
+        DRIVER.push(left_behind(), [BLOCK])
+
+
+def test_an_anchor_that_lost_its_rules_gets_them_back_with_the_next_block() -> None:
+    firewall = Model()
+    DRIVER.push(firewall, [BLOCK])
+    firewall.rules = ()
+    assert DRIVER.enforced(firewall) == {BLOCK.slot: Block(by="mac")}
+    DRIVER.push(firewall, [BLOCK])
+    assert (DRIVER.enforced(firewall), firewall.entries) == ({BLOCK.slot: BLOCK.after}, ["10.10.0.107"])
+
+
+def test_nobody_can_be_put_out_of_force() -> None:
+    with pytest.raises(DeviceError, match="pf cannot express"):
+        DRIVER.render([Change(BLOCK.slot, None, Block(by="mac"))])
 
 
 def test_somebody_elses_rule_in_our_anchor_is_an_error() -> None:

@@ -1,6 +1,7 @@
 """VyOS where no recording reaches: releases before 1.4, somebody else's lines, and tables that somebody saved."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from ipaddress import ip_network
 from typing import Protocol, cast
 
@@ -11,8 +12,9 @@ from replay import RECORDINGS, Replay
 from switchguard import plugins
 from switchguard.core.changes import Change
 from switchguard.core.model import Network
-from switchguard.core.penalties import Block, Penalty, RateLimit, SessionCap
+from switchguard.core.penalties import Block, Penalty, RateLimit, RestrictPorts, SessionCap
 from switchguard.errors import DeviceError, UnexpectedOutput
+from switchguard.lab.frontends.grammar_vyos import OLD as PATTERNS_OF_1_3
 from switchguard.ports import ClearsSessions, Enforces, NatTable, ReadsCapture, ReadsNat
 
 
@@ -64,7 +66,7 @@ def test_a_new_rate_keeps_the_class() -> None:
     router = Model()
     DRIVER.push(router, [change(RateLimit(64_000), "10.10.0.7"), change(RateLimit(64_000), "10.10.0.8")])
     diff = DRIVER.push(router, [change(RateLimit(128_000), "10.10.0.7")])
-    assert "+set qos policy shaper SWITCHGUARD class 2 ceiling 128kbit" in diff.text
+    assert "+set qos policy shaper SWITCHGUARD-DOWN class 2 ceiling 128kbit" in diff.text
     assert "match" not in diff.text
 
 
@@ -89,13 +91,59 @@ def test_a_rule_that_somebody_took_is_not_deleted_by_a_release() -> None:
     blocks = [change(BY_ADDRESS, "10.10.0.7"), change(Block(), MAC)]
     DRIVER.push(router, blocks)
     router.configure(["set firewall ipv4 forward filter rule 1 description mine"])
-    assert DRIVER.enforced(router) == {}
+    assert list(DRIVER.enforced(router).values()) == [Block("mac"), Block("address")]
     theirs = [line for line in router.running if line[:3] == ("firewall", "ipv4", "forward") and line[5] == "1"]
     DRIVER.push(router, [*undone(blocks), change(BY_ADDRESS, "2001:db8::7")])
     assert {*theirs} <= router.running
 
 
-@pytest.mark.parametrize("penalty", [SessionCap(100), RateLimit(999), RateLimit(64_001), RateLimit(64_000, 10**6)])
+def test_members_that_no_rule_looks_at_are_shown_and_can_be_released() -> None:
+    router = Model()
+    restricted = change(RestrictPorts(), "10.10.0.7")
+    DRIVER.push(router, [restricted])
+    router.configure(["delete firewall ipv4 name SWITCHGUARD rule 101024"])
+    ((slot, damaged),) = DRIVER.enforced(router).items()
+    assert (slot, damaged) == (restricted.slot, RestrictPorts(65_535))
+    DRIVER.push(router, [Change(slot, damaged, None)])
+    assert "SWITCHGUARD" not in router.text()
+
+
+def test_other_ports_take_the_place_of_those_before() -> None:
+    router = Model()
+    DRIVER.push(router, [change(RestrictPorts(80), "10.10.0.7")])
+    diff = DRIVER.push(router, [change(RestrictPorts(443), "10.10.0.7")])
+    assert "-set firewall group address-group SWITCHGUARD-PORTS-80 address 10.10.0.7" in diff.text
+    assert dict(DRIVER.enforced(router)) == {change(RestrictPorts(), "10.10.0.7").slot: RestrictPorts(443)}
+
+
+def test_a_client_whose_ports_are_restricted_twice_is_repaired() -> None:
+    router = Model()
+    DRIVER.push(router, [change(RestrictPorts(80), "10.10.0.7"), change(RestrictPorts(443), "10.10.0.8")])
+    router.configure(["set firewall group address-group SWITCHGUARD-PORTS-443 address 10.10.0.7"])
+    wanted = change(RestrictPorts(443), "10.10.0.7")
+    assert DRIVER.enforced(router)[wanted.slot] == RestrictPorts(65_535)
+    DRIVER.push(router, [wanted])
+    assert set(DRIVER.enforced(router).values()) == {RestrictPorts(443)}
+
+
+@pytest.mark.parametrize(("most", "beyond"), [(0, "1-65535"), (1024, "1025-65535"), (65_534, "65535")])
+def test_the_ports_beyond_are_dropped(most: int, beyond: str) -> None:
+    lines = DRIVER.render([change(RestrictPorts(most), "10.10.0.7")])
+    assert f"set firewall ipv4 name SWITCHGUARD rule {100_000 + most} destination port {beyond}" in lines
+
+
+@pytest.mark.parametrize(
+    "penalty",
+    [
+        SessionCap(100),
+        RateLimit(999),
+        RateLimit(64_001),
+        RateLimit(64_000, 10**6),
+        RestrictPorts(65_535),
+        RestrictPorts(-1),
+        Block(),
+    ],
+)
 def test_what_vyos_cannot_express_is_refused(penalty: Penalty) -> None:
     with pytest.raises(DeviceError, match="cannot express"):
         DRIVER.render([change(penalty, "10.10.0.7")])
@@ -114,15 +162,23 @@ RULE = "set firewall name LAN-IN rule 1 action 'drop'\n"
 LOOKS = "set firewall name LAN-IN rule 1 source group address-group 'SWITCHGUARD'\n"
 
 
+WAN = """\
+set system host-name gw1
+set interfaces ethernet eth1 address 10.10.0.1/24
+set traffic-policy shaper WAN bandwidth 200mbit
+set traffic-policy shaper WAN default bandwidth 100%
+set interfaces ethernet eth0 traffic-policy out WAN
+"""
+
+
 class Old(Model):
-    """A router of 1.3, whose rules the lab's grammar does not know."""
+    """A router of 1.3, its administrator's rules, and the groups that he made for them, empty as yet."""
 
-    def __init__(self, rules: str) -> None:
-        super().__init__(version=OLD)
-        self.rules = rules
-
-    def text(self) -> str:
-        return f"{super().text()}\n{self.rules.strip()}"
+    def __init__(self, rules: str, lan: tuple[str, ...] = ("eth1", "eth2.20")) -> None:
+        super().__init__(WAN + rules, OLD, PATTERNS_OF_1_3)
+        groups = ("SWITCHGUARD", "SWITCHGUARD-PORTS-1024")
+        self.running |= {("firewall", "group", "address-group", name) for name in groups}
+        self.device = replace(self.device, lan_interfaces=lan)
 
 
 def test_before_1_4_only_members_are_written() -> None:
@@ -146,10 +202,92 @@ def test_before_1_4_nothing_is_written_where_no_rule_drops(rules: str) -> None:
         DRIVER.push(Old(rules), [change(BY_ADDRESS, "10.10.0.7")])
 
 
-@pytest.mark.parametrize(("penalty", "who"), [(Block(), MAC), (RateLimit(64_000), "10.10.0.7")])
-def test_before_1_4_there_is_no_other_penalty(penalty: Penalty, who: str) -> None:
-    with pytest.raises(DeviceError, match=r"1\.4"):
-        DRIVER.push(Old(RULE + LOOKS), [change(penalty, who)])
+TO_HIGH_PORTS = """\
+set firewall name LAN-IN rule 2 action 'drop'
+set firewall name LAN-IN rule 2 destination port '1025-65535'
+set firewall name LAN-IN rule 2 protocol 'tcp_udp'
+set firewall name LAN-IN rule 2 source group address-group 'SWITCHGUARD-PORTS-1024'
+"""
+
+
+def test_before_1_4_ports_are_restricted_where_a_rule_does() -> None:
+    router = Old(TO_HIGH_PORTS)
+    restricted = [change(RestrictPorts(), "10.10.0.7")]
+    diff = DRIVER.push(router, restricted)
+    assert diff.text == "+set firewall group address-group SWITCHGUARD-PORTS-1024 address 10.10.0.7"
+    assert dict(DRIVER.enforced(router)) == {restricted[0].slot: RestrictPorts()}
+    DRIVER.push(router, undone(restricted))
+    assert DRIVER.enforced(router) == {}
+
+
+@pytest.mark.parametrize(
+    "rules",
+    ["", TO_HIGH_PORTS.replace("1025", "2048"), TO_HIGH_PORTS.replace("tcp_udp", "tcp"), RULE + LOOKS],
+    ids=["no rule", "other ports", "TCP only", "blocks"],
+)
+def test_before_1_4_no_ports_are_restricted_where_no_rule_does(rules: str) -> None:
+    why = "drops what goes from address-group SWITCHGUARD-PORTS-1024 to ports 1025-65535; it would do nothing"
+    with pytest.raises(DeviceError, match=why):
+        DRIVER.push(Old(rules), [change(RestrictPorts(), "10.10.0.7")])
+
+
+def test_before_1_4_no_mac_is_blocked() -> None:
+    with pytest.raises(DeviceError, match="there are no groups of MACs; block the address instead"):
+        DRIVER.push(Old(RULE + LOOKS), [change(Block(), MAC)])
+
+
+OLD_CHANGES = (
+    (change(BY_ADDRESS, "10.10.0.7"), change(BY_ADDRESS, "10.10.0.8")),
+    (change(RestrictPorts(), "10.10.0.7"), change(BY_ADDRESS, "10.10.0.7")),
+    (change(RateLimit(64_000), "10.10.0.7"), change(RateLimit(2_000_000), "10.10.0.8")),
+    (change(RateLimit(64_000), "2001:db8:10::7"), change(RestrictPorts(), "10.10.0.8")),
+)
+
+
+@pytest.mark.parametrize("changes", OLD_CHANGES)
+def test_before_1_4_what_is_pushed_is_enforced_once_and_can_be_taken_back(changes: Sequence[Change]) -> None:
+    router = Old(RULE + LOOKS + TO_HIGH_PORTS)
+    start = router.running
+    DRIVER.push(router, changes)
+    assert dict(DRIVER.enforced(router)) == {it.slot: it.after for it in changes}
+    assert DRIVER.push(router, changes).text == ""
+    DRIVER.push(router, undone(changes))
+    assert router.running == start
+
+
+def test_before_1_4_a_limit_is_a_traffic_policy_of_each_lan_interface() -> None:
+    router = Old("")
+    DRIVER.push(router, [change(RateLimit(64_000), "10.10.0.7")])
+    assert {line for line in router.running if line[-1].startswith("SWITCHGUARD-") and line[0] == "interfaces"} == {
+        ("interfaces", "ethernet", "eth1", "traffic-policy", "in", "SWITCHGUARD-UP"),
+        ("interfaces", "ethernet", "eth1", "traffic-policy", "out", "SWITCHGUARD-DOWN"),
+        ("interfaces", "ethernet", "eth2", "vif", "20", "traffic-policy", "in", "SWITCHGUARD-UP"),
+        ("interfaces", "ethernet", "eth2", "vif", "20", "traffic-policy", "out", "SWITCHGUARD-DOWN"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("router", "why"),
+    [
+        (Old("", ()), "the site names no lan_interfaces"),
+        (Old("", ("eth0",)), "eth0 has the egress policy WAN of somebody else"),
+        (Old("", ("wg0",)), "it is not known what kind of interface wg0 is"),
+        (Old("set interfaces ethernet eth1 redirect ifb0\n"), "eth1 mirrors or redirects what comes in"),
+    ],
+    ids=["no LAN", "taken", "strange", "redirected"],
+)
+def test_before_1_4_no_limit_is_written_where_something_is_in_the_way(router: Model, why: str) -> None:
+    with pytest.raises(DeviceError, match=why):
+        DRIVER.push(router, [change(RateLimit(64_000), "10.10.0.7")])
+    assert router.typed == []
+
+
+def test_before_1_4_limits_are_of_one_family() -> None:
+    router = Old("")
+    DRIVER.push(router, [change(RateLimit(64_000), "10.10.0.7")])
+    with pytest.raises(DeviceError, match="a limiter is for addresses of IPv4 or of IPv6, not for both"):
+        DRIVER.push(router, [change(RateLimit(64_000), "2001:db8:10::7")])
+    assert len(router.typed) == 1
 
 
 @pytest.mark.parametrize("version", ["1.4.0", "1.5-rolling-202409250007", "2025.09.10-0018-rolling"])

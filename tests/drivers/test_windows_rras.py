@@ -97,11 +97,38 @@ def test_a_cut_off_table_is_told(tmp_path: Path) -> None:
     assert (table.entries, table.unparsed, table.complete) == (2, 1, False)
 
 
+@pytest.mark.parametrize("separators", [(",", ": "), (",", ":")], ids=["usual", "compressed"])
+def test_a_list_that_is_cut_off_between_two_sessions_is_told(separators: tuple[str, str]) -> None:
+    text = json.dumps(SEVERAL, separators=separators)
+    table = DRIVER.read_capture([text[: text.rindex("},{") + 2].encode()], "json", ())
+    assert (table.entries, table.unparsed, table.complete) == (2, 0, False)
+
+
 def test_what_is_no_session_is_counted_and_quoted(tmp_path: Path) -> None:
     rows = MAPPINGS + "TCP,Outbound,10.10.0.300,1,203.0.113.5,2,198.51.100.1,3,4\nTCP,Outbound\n"
     table = read(tmp_path / "odd.csv", rows.encode())
     assert (table.entries, table.unparsed) == (3, 2)
     assert [number for number, _ in table.samples] == [5, 6]
+
+
+@pytest.mark.parametrize(
+    "worse",
+    [
+        "T CP,Outbound,10.10.0.7,1,203.0.113.5,2,198.51.100.1,443,4",
+        "TCP,Outbound,10.10.0.7,1,203.0.113.5,2,198.51.100.1,65536,4",
+        "TCP,Outbound,10.10.0.7,1,203.0.113.5,2,198.51.100.1,-1,4",
+        "TCP,Outbound,10.10.0.7,1,203.0.113.5,2,198.51.100.1,443,nan",
+        "TCP,Outbound\r,10.10.0.7,1,203.0.113.5,2,198.51.100.1,443,4",
+    ],
+)
+def test_a_row_with_anything_strange_is_counted_and_not_believed(worse: str) -> None:
+    table = DRIVER.read_capture([f"{MAPPINGS}{worse}\n".encode()], "csv", ())
+    assert (table.entries, table.unparsed) == (3, 1)
+
+
+def test_a_heading_that_is_damaged_is_counted() -> None:
+    table = DRIVER.read_capture([MAPPINGS.replace("Direction", "Direc\rtion").encode()], "csv", ())
+    assert (table.entries, table.unparsed) == (0, 4)
 
 
 def test_an_object_without_a_client_is_counted() -> None:

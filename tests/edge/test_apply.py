@@ -13,7 +13,7 @@ from crash_device import BlindDriver, Rack, toy
 
 from switchguard.core.changes import Change, HeldSlot, Outcome, Plan, SessionFlush, Slot, Whereabouts
 from switchguard.core.model import ClientId, Device, FdbEntry, Mac, Reading, Snapshot, Station
-from switchguard.core.penalties import Block, Penalty, Verdict
+from switchguard.core.penalties import Block, Penalty, SessionCap, Verdict
 from switchguard.edge.apply import Turn, apply, moves
 from switchguard.edge.ledger import SqlLedger
 from switchguard.edge.turns import Turns
@@ -103,6 +103,17 @@ def test_a_change_is_pushed_read_back_and_recorded(scene: Scene) -> None:
     assert on_device(scene, "core1") == {slot: Block()}
     assert scene.states() == {slot: "verified"}
     assert scene.told == ["core1: block MAC 02:00:00:00:00:01 VLAN 10 verified"]
+
+
+def test_a_cap_for_everyone_is_a_place_of_its_own(scene: Scene) -> None:
+    everyone, one = Slot("core1", "cap"), Slot("core1", "cap", address=ip_address("10.10.0.7"))
+    changes = [Change(slot, None, SessionCap(500), ("v1",), "the table is full") for slot in (everyone, one)]
+    assert [it.state for it in scene.apply(*changes)] == ["verified", "verified"]
+    assert scene.told[0] == "core1: cap everyone verified"
+    assert scene.states() == {everyone: "verified", one: "verified"}
+    scene.apply(Change(everyone, SessionCap(500), None, (), "its time is up"))
+    assert scene.states() == {one: "verified"}
+    assert on_device(scene, "core1") == {one: SessionCap(500)}
 
 
 def test_a_device_that_somebody_else_changes_is_left_to_them_and_stops_nobody(scene: Scene, tmp_path: Path) -> None:

@@ -1,16 +1,10 @@
 """A registry in NetBox: whole or none, and the token goes nowhere else."""
 
-import ssl
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from netbox_server import TOKEN, Shelf, contact, mac, named, netbox
 
 from switchguard.core.model import Mac
@@ -18,6 +12,7 @@ from switchguard.edge import netbox as reader
 from switchguard.edge.netbox import CONTACTS, MACS, OWNERS, NetBox, NetBoxRegistry, Person
 from switchguard.edge.settings import load_site, missing_credentials
 from switchguard.errors import SiteError
+from switchguard.lab.frontends.certificate import self_signed, showing
 from switchguard.ports import Secret
 
 SEVEN, EIGHT, NINE = (Mac(0x020000000007 + n) for n in range(3))
@@ -181,33 +176,13 @@ def test_a_token_with_a_line_break_is_refused_and_not_repeated(there: Shelf) -> 
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
-    file = certificate(tmp_path)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file)
-    with netbox(shelf(), context) as there:
+    file = self_signed(tmp_path, "netbox", ["127.0.0.1"])
+    with netbox(shelf(), showing(file)) as there:
         registry = NetBoxRegistry(asking(there, "device"))
         assert registry.people() is None
         assert "CERTIFICATE_VERIFY_FAILED" in str(registry.why)
         assert there.asked == []
         assert NetBoxRegistry(replace(asking(there, "device"), ca_file=str(file))).people() is not None
-
-
-def certificate(directory: Path) -> Path:
-    """With its key, self-signed, for 127.0.0.1."""
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "netbox")])
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    text = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    ) + made.public_bytes(serialization.Encoding.PEM)
-    (directory / "netbox.pem").write_bytes(text)
-    return directory / "netbox.pem"
 
 
 # --- settings --------------------------------------------------------------------------------------------------------

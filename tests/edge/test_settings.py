@@ -35,7 +35,7 @@ rules:
     penalty: {block: mac, lasts: 2h, escalate: 2x, at_most: 2d, forget_after: 7d}
   crowd: {kind: naughty_factor, above: 0.5, for_polls: 5, penalty: {cap: 100, lasts: forever}}
   hog: {kind: naughty_factor, above: 0.3, penalty: {limit: 64kbps}}
-safeguards: {new_per_cycle: 4, share_of_clients: 12.5%, max_age: 2m, widest_subnet: 22}
+safeguards: {new_per_cycle: 4, share_of_clients: 12.5%, max_age: 2m, widest_subnet: 22, least_for_everyone: 80}
 """
 HOSTS = """\
 gw1:
@@ -127,7 +127,9 @@ def test_a_policy_becomes_values_of_the_core(directory: Path) -> None:
             ),
             Exemption("site alice", "pays for it", user="alice"),
         ),
-        safeguards=Safeguards(new_per_cycle=4, share_of_clients=0.125, max_age_s=120, widest_subnet=22),
+        safeguards=Safeguards(
+            new_per_cycle=4, share_of_clients=0.125, max_age_s=120, widest_subnet=22, least_for_everyone=80
+        ),
         zone=machine_zone(),
         link=SharedLink("gw1", "wan0", 200_000_000, 200_000_000),
     )
@@ -292,6 +294,70 @@ def test_a_secret_in_plain_text_is_refused_and_not_repeated(
     assert said in words
     assert "quartz" not in words
     assert "public" not in words
+
+
+@pytest.mark.parametrize(
+    ("platform", "options", "said"),
+    [
+        (
+            "cisco_nxos",
+            "napalm: {transport: http}",
+            "hosts.yaml:16: acc1: napalm.transport: no way to cisco_nxos called 'http'; there are: ssh, https",
+        ),
+        (
+            "cisco_ios",
+            "napalm: {transport: https}",
+            "hosts.yaml:16: acc1: napalm.transport: there is one way to cisco_ios only; a choice have: "
+            "arista_eos (https, https_certs, http, ssh), cisco_nxos (ssh, https)",
+        ),
+        (
+            "hp_procurve",
+            "napalm: {port: 8080}",
+            "hosts.yaml:16: acc1: napalm: hp_procurve is not driven by NAPALM; there are: "
+            "arista_eos, cisco_ios, cisco_nxos, cisco_xe, juniper_junos",
+        ),
+        (
+            "cisco_nxos",
+            "ca_file: switch.pem",
+            "hosts.yaml:16: acc1: ca_file: this device is not reached over https; say `napalm: {transport: https}`, "
+            "where the platform has it",
+        ),
+        (
+            "cisco_nxos",
+            "napalm: {transport: https}\n      ca_file: none.pem",
+            "hosts.yaml:17: acc1: ca_file: there is no file none.pem",
+        ),
+        ("cisco_nxos", "mlag_peer: acc1", "hosts.yaml:16: acc1: mlag_peer: a switch is not its own peer"),
+        (
+            "cisco_nxos",
+            "mlag_peer: acc2",
+            "hosts.yaml:16: acc1: mlag_peer: no device called 'acc2' There are: gw1",
+        ),
+        (
+            "cisco_nxos",
+            "mlag_peer: gw1",
+            "hosts.yaml:16: acc1: mlag_peer: gw1 names none as its own; both have to name each other",
+        ),
+    ],
+)
+def test_an_option_that_would_mean_nothing_is_a_mistake(
+    directory: Path, edit: Edit, platform: str, options: str, said: str
+) -> None:
+    edit("hosts.yaml", "platform: cisco_ios", f"platform: {platform}")
+    edit("hosts.yaml", 'napalm: {dest_file_system: "flash:"}', options)
+    assert complaint(directory) == said
+
+
+def test_a_switch_is_reached_over_https_and_has_a_peer(directory: Path, edit: Edit) -> None:
+    (directory / "switch.pem").touch()
+    edit("hosts.yaml", "platform: cisco_ios", "platform: cisco_nxos")
+    edit("hosts.yaml", 'napalm: {dest_file_system: "flash:"}', "napalm: {transport: https}\n      ca_file: switch.pem")
+    edit("hosts.yaml", "uplinks: [Gi0/1]", "uplinks: [Gi0/1]\n      mlag_peer: gw1")
+    edit("hosts.yaml", "lan_interfaces: [lan0]", "mlag_peer: acc1")
+    site = load_site(directory)
+    assert {it.name: it.mlag_peer for it in site.devices} == {"gw1": "acc1", "acc1": "gw1"}
+    way = site.endpoints["acc1"]
+    assert (way.napalm_options, way.ca_file) == ({"transport": "https"}, str(directory / "switch.pem"))
 
 
 def test_nornirs_own_password_is_a_reference_as_well(directory: Path, edit: Edit) -> None:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,12 @@ import pyeapi
 import yaml
 
 from switchguard.edge.ledger import SqlLedger
+from switchguard.edge.session import open_session
+from switchguard.edge.settings import load_site
 from switchguard.lab.control import Lab
 from switchguard.lab.kernel import entered
 from switchguard.lab.topology import PASSWORD, USERNAME
+from switchguard.ports import Session
 
 SWITCHGUARD = str(Path(sys.executable).with_name("switchguard"))
 INTERNET_HOST = "198.18.0.1"
@@ -89,6 +92,13 @@ def keys(value: object) -> Iterator[str]:
     elif isinstance(value, list):
         for inner in value:
             yield from keys(inner)
+
+
+def session_with(name: str) -> AbstractContextManager[Session]:
+    """A conversation with a device of the lab, as its own site has it."""
+    site = load_site(Path(os.environ["SWITCHGUARD_SITE"]))
+    device = next(device for device in site.devices if device.name == name)
+    return open_session(device, site.endpoints[name])
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,6 +198,33 @@ def test_a_cap_lets_exactly_so_many_sessions_through(lab: Lab, desk: Desk) -> No
     assert answered(client, 7000, 40) == 40
 
 
+def test_a_cap_for_everyone_meets_who_has_more_and_nobody_else_and_can_be_taken_back(lab: Lab, desk: Desk) -> None:
+    greedy, busy, modest = lab.client(ON_CORE), lab.client(ON_SW1), lab.client("c09")
+    words = ("cap", "everyone", "--sessions", "50", "--on", "gw", "--yes")
+    refused = desk.types(*words)
+    assert (refused.status, "who is exempt: the server that the internet visits" in refused.err) == (3, True)
+    said = desk.types(*words, "--override-exemption", "--for", "2h")
+    assert said.status == 0, said.err
+    assert "note: new: a cap of 50 sessions for everyone on gw" in said.out
+    assert "such a line can spare nobody" in said.out
+    assert "overriding the exemption: the server that the internet visits" in said.out
+    (penalty,) = desk.types("penalties", "--json").object["penalties"]
+    assert (penalty["client"], penalty["state"]) == ("everyone:gw", "verified")
+    assert [answered(client, 6000, 80) for client in (greedy, busy)] == [50, 50]
+    assert answered(modest, 6000, 40) == 40
+    assert "everyone on gw: a cap of 50 sessions" in desk.types("explain", greedy.address).out
+    assert desk.types("unblock", "everyone", "--on", "gw", "--yes").status == 0
+    assert (desk.states(), desk.elements()) == ({}, [])
+    assert answered(greedy, 7000, 80) == 80
+
+
+def test_a_cap_for_everyone_ends_on_time(lab: Lab, desk: Desk) -> None:
+    words = ("--sessions", "50", "--on", "gw", "--override-exemption", "--for", "1s", "--yes")
+    assert desk.types("cap", "everyone", *words).status == 0
+    lab.wait_for(lambda: desk.types("apply", "--yes").status == 0 and not desk.elements(), "the end of the cap")
+    assert desk.types("penalties").out == "nothing stands\n"
+
+
 def test_a_limit_on_its_port_slows_a_client_and_nobody_else(lab: Lab, desk: Desk) -> None:
     burst = {"count": 60, "size": 1000}
     limited = lab.client(ON_SW1)

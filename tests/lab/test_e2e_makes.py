@@ -6,13 +6,18 @@ make is one row of MAKES. Skipped in a lab of other makes.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import pytest
-from desk import ON_SW1, ON_SW2, Desk, Said
+from desk import ON_SW1, ON_SW2, Desk, Said, session_with
 
+from switchguard import plugins
+from switchguard.core.changes import Change, Slot
+from switchguard.core.model import Station
+from switchguard.core.penalties import Quarantine
 from switchguard.lab.control import Lab
 from switchguard.lab.topology import LAB
+from switchguard.ports import Enforces
 
 Commit = Literal["refused", "done"]
 ALSO_ON_SW1 = "c10"
@@ -32,6 +37,8 @@ class Expected:
     """A word of faults.Fault -> what is then said, and what became of the commit."""
     limited: str = ""
     """A line that a limit of ON_SW1 puts there; empty for a make that limits nobody at the access."""
+    quarantines: bool = False
+    """Whether the driver can put a port into another VLAN here, and the switch has VLAN 99."""
     varies: tuple[str, ...] = ()
     """How lines begin that are another each time."""
 
@@ -73,6 +80,7 @@ MAKES: Mapping[str, Expected] = {
             "wrong-diff": ("snmp contact somebody-else", "refused"),
         },
         limited="set interfaces ge-0/0/8 unit 0 family ethernet-switching filter input SWITCHGUARD-ge-0-0-8",
+        quarantines=True,
     ),
     "mikrotik_routeros": Expected(
         port="ether8",
@@ -165,3 +173,16 @@ def test_a_limit_comes_and_goes_and_cuts_nobody(desk: Desk) -> None:
     assert (HERE.limited in configuration(desk), desk.offline()) == (True, set())
     assert desk.types("release-all", "--yes").status == 0
     assert configuration(desk) == before
+
+
+@pytest.mark.skipif(not HERE.quarantines, reason="this make puts nobody into quarantine")
+def test_quarantine_takes_a_port_away_and_brings_it_back(desk: Desk) -> None:
+    driver = cast(Enforces, plugins.driver(MAKE))
+    moved = Change(Slot("sw1", Quarantine.kind, Station(port=HERE.port)), None, Quarantine(99))
+    before = sorted(configuration(desk))
+    with session_with("sw1") as session:
+        driver.push(session, [moved])
+        assert driver.enforced(session)[moved.slot] == Quarantine(99)
+        assert desk.offline() == {ON_SW1}
+        driver.push(session, [moved.inverse()])
+    assert (desk.offline(), sorted(configuration(desk))) == (set(), before)

@@ -4,18 +4,30 @@
 machine.
 """
 
+from ipaddress import ip_address
 from pathlib import Path
+from typing import cast
 
 import pytest
-from desk import ON_SW1, Desk
+from desk import ON_SW1, ON_SW2, Desk
 
+from switchguard import plugins
+from switchguard.core.changes import Change, Slot
+from switchguard.core.penalties import RestrictPorts
+from switchguard.edge.session import open_session
+from switchguard.edge.settings import load_site
 from switchguard.lab.control import Lab
+from switchguard.lab.measure import try_sessions, udp_sessions
 from switchguard.lab.topology import LAB
+from switchguard.ports import Enforces
 
 pytestmark = [
     pytest.mark.lab,
     pytest.mark.skipif(LAB.gateway.platform != "vyos", reason="the gateway of this lab is no VyOS router"),
 ]
+
+MANY = 150
+"""Of 300 datagrams sent at once."""
 
 
 def startup(lab: Lab) -> str:
@@ -52,6 +64,22 @@ def test_a_limit_is_kept_and_taken_away(lab: Lab, desk: Desk) -> None:
     assert f"match client ip source address '{address}/32'" in startup(lab)
     assert desk.types("release-all", "--yes").status == 0
     assert "qos" not in startup(lab)
+
+
+@pytest.mark.parametrize(("port", "passes"), [(1024, True), (1025, False)])
+def test_only_ports_up_to_1024_until_the_release(lab: Lab, desk: Desk, port: int, passes: bool) -> None:
+    driver, site = cast(Enforces, plugins.driver("vyos")), load_site(desk.site)
+    slot = Slot("gw", RestrictPorts.kind, address=ip_address(lab.client(ON_SW1).address))
+    device = next(device for device in site.devices if device.name == "gw")
+    with open_session(device, site.endpoints["gw"]) as router:
+        driver.push(router, [Change(slot, None, RestrictPorts())])
+        assert driver.enforced(router) == {slot: RestrictPorts()}
+        for client in (ON_SW1, ON_SW2):
+            try_sessions(lab, client, port)
+        lab.wait_for(lambda: udp_sessions(lab, ON_SW2, port) >= MANY, "the neighbour's sessions")
+        assert (udp_sessions(lab, ON_SW1, port) >= MANY, desk.offline()) == (passes, set())
+        driver.push(router, [Change(slot, RestrictPorts(), None)])
+    assert "SWITCHGUARD" not in startup(lab)
 
 
 @pytest.mark.parametrize("fault", ["refuse-commit", "ignore-commit", "drop-session-before"])

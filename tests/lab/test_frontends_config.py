@@ -147,6 +147,31 @@ def test_a_policy_in_use_is_not_deleted() -> None:
     assert isinstance(complaint(IOS, "no policy-map SLOW", *before), Objection)
 
 
+def test_a_class_map_in_use_is_not_deleted() -> None:
+    before = ("class-map match-any ONE", "policy-map SLOW", " class ONE")
+    answer = complaint(IOS, "no class-map match-any ONE", *before)
+    assert isinstance(answer, Objection)
+    assert "policy-map SLOW" in answer.message
+    assert shown(IOS, typed(IOS, *before, " no class ONE", "no class-map match-any ONE")) == ["policy-map SLOW"]
+
+
+def test_ios_shows_ipv6_addresses_in_capitals() -> None:
+    tree = typed(IOS, "ipv6 access-list ONE", "permit ipv6 host 2001:db8:0::7 any")
+    assert shown(IOS, tree) == ["ipv6 access-list ONE", " permit ipv6 host 2001:DB8::7 any"]
+
+
+def test_on_ios_a_later_cap_takes_the_place_of_an_earlier_one() -> None:
+    lines = [f"ip nat translation max-entries {words}" for words in ("host 10.10.0.7 200", "all-host 500", "60000")]
+    tree = typed(IOS, *lines, "ip nat translation max-entries host 10.10.0.7 100")
+    assert set(shown(IOS, tree)) == {lines[0].replace("200", "100"), *lines[1:]}
+
+
+def test_on_eos_two_caps_of_one_address_both_stand() -> None:
+    lines = [f"ip nat translation max-entries {words}" for words in ("100 10.10.0.7", "200 10.10.0.7", "500 host")]
+    assert shown(EOS, typed(EOS, *lines)) == lines
+    assert shown(EOS, typed(EOS, *lines, f"no {lines[0]}")) == lines[1:]
+
+
 @pytest.mark.parametrize(
     "police",
     [

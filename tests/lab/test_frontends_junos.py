@@ -12,7 +12,7 @@ from frontends_harness import CLIENT, PASSWORD, USER, FaultSwitch, Loop, Recordi
 from switchguard import plugins
 from switchguard.core.changes import Change, Slot
 from switchguard.core.model import Device, Mac, Role, Station
-from switchguard.core.penalties import Block, RateLimit
+from switchguard.core.penalties import Block, Quarantine, RateLimit, SessionCap
 from switchguard.edge.session import open_session
 from switchguard.errors import (
     CommandRefused,
@@ -34,6 +34,7 @@ from switchguard.ports import Endpoint, Enforces, ReadsFdb, Secret, Session
 JUNOS = cast(Enforces, plugins.driver("juniper_junos"))
 MAC = Mac.parse(CLIENT)
 BLOCK = Change(Slot("sw1", "block", Station(vlan=10, mac=MAC)), None, Block())
+MOVED = Change(Slot("sw1", "quarantine", Station(port="ge-0/0/1")), None, Quarantine(99))
 LIMIT = Change(Slot("sw1", "limit", Station(port="ge-0/0/1")), None, RateLimit(64_000))
 BLOCKED = PlaneState(drops=frozenset({(CLIENT, 10)}))
 Opens = Callable[..., Session]
@@ -116,6 +117,39 @@ def test_a_preview_leaves_neither_change_nor_lock(lab: Lab, switch: Session) -> 
     assert lab.box.candidate == lab.box.active
     assert JUNOS.push(switch, [BLOCK, LIMIT]) == diff
     assert lab.plane.state == PlaneState(drops=BLOCKED.drops, rates={"ge-0_0_1": 64_000})
+
+
+def test_quarantine_there_and_back(lab: Lab, switch: Session) -> None:
+    before = sorted(lab.active())
+    JUNOS.push(switch, [MOVED])
+    assert lab.plane.state == PlaneState(moved={"ge-0_0_1": 99})
+    assert JUNOS.enforced(switch) == {MOVED.slot: Quarantine(99)}
+    JUNOS.push(switch, [MOVED.inverse()])
+    assert (sorted(lab.active()), lab.plane.state) == (before, PlaneState())
+
+
+def test_an_access_port_in_two_vlans_is_refused(lab: Lab, switch: Session) -> None:
+    unit = "interfaces ge-0/0/1 unit 0 family ethernet-switching"
+    with (
+        pytest.raises(CommandRefused, match="has multiple VLANs"),
+        switch.candidate([f"set {unit} vlan members quarantine"]) as candidate,
+    ):
+        candidate.commit()
+    assert lab.plane.state == PlaneState()
+
+
+def test_a_cap_for_everyone_there_and_back(lab: Lab) -> None:
+    firewall = Device("sw1", "juniper_junos", Role.GATEWAY, lan_interfaces=("irb.10",))
+    cap = Change(Slot("sw1", "cap"), None, SessionCap(500))
+    with open_session(firewall, lab.endpoint(lab.known_hosts)) as session:
+        with session.candidate(["set security zones security-zone trust interfaces irb.10"]) as candidate:
+            candidate.commit()
+        before = sorted(lab.active())
+        assert "screen SWITCHGUARD" in JUNOS.preview(session, [cap]).text
+        JUNOS.push(session, [cap])
+        assert JUNOS.enforced(session) == {cap.slot: SessionCap(500)}
+        JUNOS.push(session, [cap.inverse()])
+        assert (sorted(lab.active()), JUNOS.enforced(session)) == (before, {})
 
 
 def test_the_forwarding_table_names_port_and_vlan(switch: Session) -> None:

@@ -1,6 +1,7 @@
 """The NX-OS front end: the real NAPALM and Netmiko get through, and lines that the switch would refuse are refused."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,18 @@ from frontends_harness import CLIENT, OWN, PASSWORD, USER, FaultSwitch, Loop, Re
 from napalm.base.exceptions import MergeConfigException
 from netmiko import ConnectHandler
 
+from switchguard.core.model import Device, Role
+from switchguard.edge.session import open_session
+from switchguard.errors import CommandRefused, DeviceError, LoginRefused, Unreachable
+from switchguard.lab.frontends.certificate import self_signed, showing
 from switchguard.lab.frontends.faults import Fault
 from switchguard.lab.frontends.grammar_nxos import INVALID_MAC
 from switchguard.lab.frontends.nxos import ssh_server
+from switchguard.lab.frontends.nxos_api import NxosApi
 from switchguard.lab.frontends.nxos_session import nxos_switch
 from switchguard.lab.frontends.switch import Switch
 from switchguard.lab.plane import FdbRow, PlaneState
+from switchguard.ports import Endpoint, Secret, Session
 
 BLOCK = "mac address-table static 0200.0000.0007 vlan 10 drop"
 UNBLOCK = "no mac address-table static 0200.0000.0007 vlan 10"
@@ -43,9 +50,20 @@ class Lab:
     switch: Switch
     loop: Loop
     port: int
+    https: int
+    certificate: Path
 
     def running(self) -> str:
         return self.loop.call(self.switch.text)
+
+    @contextmanager
+    def over_https(self, password: str = PASSWORD, timeout_s: float = 2.0) -> Iterator[Session]:
+        """As switchguard does."""
+        options = {"transport": "https", "port": self.https}
+        secret, vouched = Secret(password), str(self.certificate)
+        way = Endpoint("127.0.0.1", None, USER, secret, timeout_s=timeout_s, napalm_options=options, ca_file=vouched)
+        with open_session(Device("sw1", "cisco_nxos", Role.ACCESS), way) as session:
+            yield session
 
 
 @pytest.fixture
@@ -54,8 +72,13 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
     told, loop = FaultSwitch(tmp_path / "faults", "sw1"), Loop()
     switch = loop.call(lambda: nxos_switch("sw1", plane, chassis(), tmp_path, told.faults))
     server = ssh_server(switch, {USER: PASSWORD}, tmp_path / "ssh_host_key")
+    certificate = self_signed(tmp_path, "sw1")
+    api = NxosApi(switch, {USER: PASSWORD})
+    listening = loop.run(api.start("127.0.0.1", 0, showing(certificate)))
     with serving(loop, server) as port:
-        yield Lab(plane, told, switch, loop, port)
+        yield Lab(plane, told, switch, loop, port, listening.sockets[0].getsockname()[1], certificate)
+        loop.call(api.cut)
+        loop.call(listening.close)
 
 
 @pytest.fixture
@@ -179,3 +202,90 @@ def test_a_checkpoint_is_gone_back_to_as_a_whole(lab: Lab, terminal: Any) -> Non
     assert "Rollback failed." in terminal.send_command("rollback running-config file other.txt")
     assert "completed successfully" in terminal.send_command("rollback running-config file before.txt")
     assert (lab.plane.state, lab.running()) == (PlaneState(), before)
+
+
+# --- NX-API ----------------------------------------------------------------------------------------------------------
+
+
+def commit(session: Session, *lines: str) -> None:
+    with session.candidate(lines) as candidate:
+        candidate.commit()
+
+
+def test_both_ways_tell_the_same(lab: Lab, terminal: Any) -> None:
+    with lab.over_https() as session:
+        for command in (
+            "show mac address-table",
+            "show ip arp vrf all",
+            'show running-config | egrep "^vlan|^interface"',
+        ):
+            assert session.ask(command).split() == terminal.send_command(command).split()
+
+
+def test_a_merge_over_https_takes_effect_is_saved_and_can_be_taken_back(lab: Lab) -> None:
+    before = lab.running()
+    with lab.over_https() as session:
+        with session.candidate([BLOCK]) as candidate:
+            assert (candidate.diff(), lab.plane.state) == (BLOCK, PlaneState())
+            candidate.commit()
+        assert (lab.plane.state, BLOCK in lab.switch.startup) == (BLOCKED, True)
+        commit(session, UNBLOCK)
+    assert (lab.plane.state, lab.running()) == (PlaneState(), before)
+
+
+def test_sections_over_https_are_entered_and_left(lab: Lab) -> None:
+    with lab.over_https() as session:
+        commit(session, *LIMIT.splitlines())
+    assert lab.plane.state.rates == {"Et1": 64_000}
+
+
+def test_a_refused_merge_over_https_is_rolled_back(lab: Lab) -> None:
+    before = lab.running()
+    with lab.over_https() as session, pytest.raises(CommandRefused, match="no such line"):
+        commit(session, BLOCK, "no such line")
+    assert (lab.plane.state, lab.running()) == (PlaneState(), before)
+
+
+@pytest.mark.parametrize("command", ["show nonsense", "configure session x", "show version | shout"])
+def test_an_unknown_command_over_https_is_refused(lab: Lab, command: str) -> None:
+    with lab.over_https() as session, pytest.raises(CommandRefused, match="Invalid command"):
+        session.ask(command)
+
+
+def test_a_stranger_is_not_let_in_over_https(lab: Lab) -> None:
+    with lab.over_https("guess") as session, pytest.raises(LoginRefused):
+        session.ask("show version")
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "state"),
+    [
+        (Fault.REFUSE_COMMIT, CommandRefused, PlaneState()),
+        (Fault.DROP_SESSION_BEFORE, Unreachable, PlaneState()),
+        (Fault.DROP_SESSION, Unreachable, BLOCKED),
+        (Fault.DROP_SESSION_AFTER, Unreachable, BLOCKED),
+    ],
+)
+def test_a_switch_that_misbehaves_over_https_is_blamed(
+    lab: Lab, fault: Fault, error: type[DeviceError], state: PlaneState
+) -> None:
+    lab.told.set(fault)
+    with lab.over_https() as session, pytest.raises(error):
+        commit(session, BLOCK)
+    assert lab.plane.state == state
+
+
+def test_a_switch_that_ignores_a_commit_over_https_shows_so(lab: Lab) -> None:
+    lab.told.set(Fault.IGNORE_COMMIT)
+    with lab.over_https() as session:
+        commit(session, BLOCK)
+        assert BLOCK not in session.ask("show running-config")
+
+
+@pytest.mark.parametrize("fault", [Fault.HANG, Fault.MUTE])
+def test_a_switch_that_hangs_over_https_is_given_up(lab: Lab, fault: Fault) -> None:
+    lab.told.set(fault)
+    with lab.over_https(timeout_s=0.2) as session, pytest.raises(Unreachable, match="no answer to"):
+        commit(session, BLOCK)
+    assert lab.plane.state == PlaneState()
+    lab.told.set(Fault.NONE)

@@ -27,9 +27,9 @@ SWITCH = Device("sw1", "mikrotik_routeros", Role.ACCESS)
 BLOCK = Change(Slot("sw1", "block", Station(mac=Mac.parse(CLIENT))), None, Block())
 PORTS = ("ether1", "ether2", "ether24")
 BLOCKED = PlaneState(
-    drops_to=frozenset({(CLIENT, 10), (CLIENT, 20)}), denied=frozenset((port, CLIENT) for port in PORTS)
+    denied=frozenset((port, CLIENT) for port in PORTS), denied_to=frozenset((port, CLIENT) for port in PORTS)
 )
-BRIDGE = "/interface bridge filter"
+BRIDGE, CHIP, PORT = "/interface bridge filter", "/interface ethernet switch rule", "/interface bridge port"
 HEARD = [FdbRow(CLIENT, 10, "ether1", 3), FdbRow(NEIGHBOUR, 10, "ether2", 1)]
 
 
@@ -77,10 +77,36 @@ def session(lab: Lab) -> Iterator[Session]:
 
 
 def test_a_block_takes_effect_both_ways_and_can_be_taken_back(lab: Lab, session: Session) -> None:
+    start = lab.box.lists
     DRIVER.push(session, [BLOCK])
     assert (lab.plane.state, DRIVER.enforced(session)) == (BLOCKED, {BLOCK.slot: BLOCK.after})
     DRIVER.push(session, [BLOCK.inverse()])
-    assert (lab.plane.state, lab.box.lists) == (PlaneState(), EMPTY)
+    assert (lab.plane.state, lab.box.lists) == (PlaneState(), start)
+
+
+def test_a_block_of_the_bridge_alone_lets_through_what_the_switch_chip_forwards(lab: Lab, session: Session) -> None:
+    DRIVER.push(session, [BLOCK])
+    session.configure([f'{PORT} set [find interface="ether1"] hw=yes'])
+    others = frozenset((port, CLIENT) for port in PORTS[1:])
+    assert lab.plane.state == PlaneState(denied=others, denied_to=others)
+    assert DRIVER.enforced(session)[BLOCK.slot] != BLOCK.after
+
+
+def test_what_the_switch_chip_forwards_is_blocked_by_rules_of_its_own(lab: Lab, session: Session) -> None:
+    session.configure([f'{PORT} set [find interface="{port}"] hw=yes' for port in PORTS[:2]])
+    start = lab.box.lists
+    DRIVER.push(session, [BLOCK])
+    assert (lab.plane.state, len(lab.box.lists[CHIP]), len(lab.box.lists[BRIDGE])) == (BLOCKED, 2, 2)
+    assert DRIVER.enforced(session) == {BLOCK.slot: BLOCK.after}
+    DRIVER.push(session, [BLOCK.inverse()])
+    assert (lab.plane.state, lab.box.lists) == (PlaneState(), start)
+
+
+def test_an_earlier_rule_of_the_chip_that_accepts_everything_decides(lab: Lab, session: Session) -> None:
+    session.configure([f'{PORT} set [find interface="ether1"] hw=yes', f"{CHIP} add switch=switch1 ports=ether1"])
+    told = f"switch=switch1 src-mac-address={CLIENT}/FF:FF:FF:FF:FF:FF"
+    session.configure([f'{CHIP} add {told} new-dst-ports=""'])
+    assert lab.plane.state == PlaneState()
 
 
 def test_a_block_twice_is_a_block_once(lab: Lab, session: Session) -> None:

@@ -83,6 +83,12 @@ def test_what_netmiko_commits_is_in_force_and_saved(box: VyosBox, installed: lis
     assert "elements = { 02:00:00:00:00:07 }" in in_force(installed)
 
 
+def test_ports_are_dropped_for_tcp_and_udp(box: VyosBox, installed: list[Tree]) -> None:
+    rule = RULE[0].removesuffix(" action drop")
+    typed(box, "configure", RULE[0], f"{rule} protocol tcp_udp", f"{rule} destination port 1025-65535", "commit")
+    assert "meta l4proto { tcp, udp } th dport 1025-65535 drop" in in_force(installed)
+
+
 @pytest.mark.parametrize(
     ("lines", "why"),
     [
@@ -105,6 +111,7 @@ def test_what_is_refused_leaves_nothing_behind(
     [
         "set firewall ipv4 forward filter rule 1 action vanish",
         "set firewall ipv4 forward filter rule 0 action drop",
+        "set firewall ipv4 forward filter rule 1 destination port above-1024",
         "set firewall group address-group X address 10.10.0.256",
         "set firewall group network-group X network 10.10.0.1/24",
         "set qos policy limiter SLOW class 4096 bandwidth 64kbit",
@@ -120,8 +127,10 @@ def test_what_no_reference_has_is_no_line(box: VyosBox, line: str) -> None:
     [
         ([RULE[0].replace("drop", "jump")], "no jump-target"),
         ([*RULE], 'Invalid mac-group "SWITCHGUARD"'),
+        ([RULE[0], "set firewall ipv4 forward filter rule 1 destination port 1025-65535"], "Protocol must be tcp, udp"),
         (["set qos interface lan10 ingress NOTHING"], '"NOTHING" is not a limiter'),
         (["set qos policy shaper X bandwidth 1gbit"], "Default bandwidth"),
+        ([*LIMIT, LIMIT[0].replace("limiter", "shaper")], 'Conflicting policy name "SLOW", already in use!'),
     ],
 )
 def test_what_cannot_work_is_not_committed(box: VyosBox, installed: list[Tree], lines: list[str], why: str) -> None:

@@ -3,21 +3,17 @@
 Rates are measured with iperf3 from inside the clients. What it counts is TCP's payload, 1448 of 1514 octets of a frame.
 """
 
-import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from ipaddress import ip_address
-from pathlib import Path
 from typing import cast
 
 import pytest
+from desk import INTERNET_HOST, session_with
 
 from switchguard import plugins
 from switchguard.core.changes import Change, Slot
 from switchguard.core.model import Station
 from switchguard.core.penalties import Penalty, Quarantine, RateLimit, RestrictPorts, SessionCap
-from switchguard.edge.session import open_session
-from switchguard.edge.settings import load_site
 from switchguard.lab.control import Lab
 from switchguard.lab.measure import MBIT, OFFERED, iperf_servers, rates, try_sessions, udp_sessions
 from switchguard.ports import Enforces, Session
@@ -41,12 +37,6 @@ def gateway(lab: Lab) -> Iterator[Session]:
 def servers(lab: Lab) -> Iterator[None]:
     with iperf_servers(lab, [MEMBER, OTHER, NEIGHBOUR]):
         yield
-
-
-def session_with(name: str) -> AbstractContextManager[Session]:
-    site = load_site(Path(os.environ["SWITCHGUARD_SITE"]))
-    device = next(device for device in site.devices if device.name == name)
-    return open_session(device, site.endpoints[name])
 
 
 def penalty(lab: Lab, client: str, penalty: Penalty) -> Change:
@@ -111,6 +101,20 @@ def test_a_cap_is_exact(lab: Lab, gateway: Session) -> None:
     try_sessions(lab, NEIGHBOUR, 20_000)
     lab.wait_for(lambda: lab.sessions(NEIGHBOUR) >= MANY, "the neighbour's sessions")
     assert udp_sessions(lab, MEMBER, 20_000) == 50
+
+
+def test_a_cap_for_everyone_is_exact_for_each_and_spares_who_stays_within_it(lab: Lab, gateway: Session) -> None:
+    cap = Change(Slot("gw", SessionCap.kind), None, SessionCap(50))
+    GATEWAY.push(gateway, [cap])
+    assert GATEWAY.enforced(gateway) == {cap.slot: SessionCap(50)}
+    try_sessions(lab, MEMBER, 20_000)
+    try_sessions(lab, OTHER, 20_000)
+    assert [udp_sessions(lab, name, 20_000) for name in (MEMBER, OTHER)] == [50, 50]
+    assert lab.client(NEIGHBOUR).ping(INTERNET_HOST).received
+    GATEWAY.push(gateway, [cap.inverse()])
+    assert GATEWAY.enforced(gateway) == {}
+    try_sessions(lab, MEMBER, 21_000)
+    lab.wait_for(lambda: udp_sessions(lab, MEMBER, 21_000) >= MANY, "the member's sessions after the release")
 
 
 @pytest.mark.parametrize(("port", "passes"), [(1024, True), (1025, False)])

@@ -18,7 +18,7 @@ LISTS = ("ip-acl", "mac-acl")
 
 def eos_grammar(ports: Sequence[PortRow], abbreviates: bool = False) -> Grammar:
     """eAPI takes no abbreviations unless the request says autoComplete."""
-    rules = (*_SYSTEM, *_LISTS, *_QOS, *_INTERFACE, *_MAC_TABLE, *_SNMP)
+    rules = (*_SYSTEM, *_NAT, *_LISTS, *_QOS, *_INTERFACE, *_MAC_TABLE, *_SNMP)
     return Grammar(rules, kinds(ports, "Vlan,Management"), abbreviates, prepare=numbered)
 
 
@@ -54,6 +54,17 @@ _SYSTEM = (
     Rule("http", "protocol https"),
     Rule(GLOBAL, "vlan <vlan>", opens="vlan"),
     Rule("vlan", "name | <name>"),
+)
+
+# AVD golden configurations, ip_nat: the number stands first. Whether a later cap of the same address takes the place of
+# an earlier one is not said; here both stand, so that who relies on it is found out.
+_NAT_CAP = "ip nat translation max-entries <number:1-4294967295>"
+_NAT = (
+    Rule(GLOBAL, "ip nat translation max-entries | <number:1-4294967295>", group="nat"),
+    Rule(GLOBAL, f"{_NAT_CAP} host", group="nat"),
+    Rule(GLOBAL, f"{_NAT_CAP} <address>", group="nat"),
+    Rule(GLOBAL, "ip nat translation low-mark | <number:1-99>", group="nat"),
+    Rule(GLOBAL, "ip nat translation low-mark <number:1-99> host", group="nat"),
 )
 
 # AVD golden configurations, mac_access_lists: `10 deny 00:50:56:aa:bb:cc 00:00:00:00:00:00 any` (address and inverse

@@ -46,6 +46,15 @@ def _has_class_map(tree: Tree, name: str) -> bool:
     return any(node.rule.opens == "class-map" and node.arguments[0] == name for node in tree.values())
 
 
+def _class_is_free(tree: Tree, command: Command) -> str:
+    """IOS does not delete a class-map that a policy has; the text is unverified."""
+    name = command.arguments[0]
+    users = [
+        node.text for node in tree.values() if node.rule.opens == "policy-map" and f"class {name}" in node.children
+    ]
+    return f"% Class-map {name} is being used by {users[0]}" if command.negated and users else ""
+
+
 def _policy_is_free(tree: Tree, command: Command) -> str:
     """IOS does not delete a policy that is in use; the text is unverified."""
     name = command.arguments[0]
@@ -86,8 +95,12 @@ _SYSTEM = (
 )
 
 # Cisco IOS IP Addressing Services Command Reference, `ip nat translation max-entries`. That a later line for the same
-# host replaces the earlier one, and that 0 is refused, is unverified.
-_NAT = (Rule(GLOBAL, "ip nat translation max-entries host <address> | <number:1-2147483647>"),)
+# host replaces the earlier one, and that 0 is refused, is unverified. 0 means no cap for all hosts.
+_NAT = (
+    Rule(GLOBAL, "ip nat translation max-entries | <number:1-2147483647>", group="nat"),
+    Rule(GLOBAL, "ip nat translation max-entries all-host | <number:0-2147483647>", group="nat"),
+    Rule(GLOBAL, "ip nat translation max-entries host <address> | <number:1-2147483647>", group="nat"),
+)
 
 # Cisco IOS Quality of Service Solutions Command Reference: class-map, match, policy-map, class, police,
 # service-policy, `shape average`. Catalyst 3560 Command Reference, `police`: only rate and burst in bytes
@@ -95,9 +108,10 @@ _NAT = (Rule(GLOBAL, "ip nat translation max-entries host <address> | <number:1-
 # as well, since one front end stands for both families.
 _QOS = (
     Rule(GLOBAL, "mls qos"),
-    Rule(GLOBAL, "class-map match-all <name>", opens="class-map", group="class-map"),
-    Rule(GLOBAL, "class-map match-any <name>", opens="class-map", group="class-map"),
-    Rule(GLOBAL, "class-map <name>", opens="class-map", spelling="class-map match-all {0}", group="class-map"),
+    *(
+        Rule(GLOBAL, f"class-map {typed}", opens="class-map", group="class-map", spelling=shown, check=_class_is_free)
+        for typed, shown in (("match-all <name>", ""), ("match-any <name>", ""), ("<name>", "class-map match-all {0}"))
+    ),
     Rule("class-map", "match any"),
     Rule("class-map", "match access-group name <name>"),
     Rule(GLOBAL, "policy-map <name>", opens="policy-map", check=_policy_is_free),
@@ -116,7 +130,8 @@ _QOS = (
     Rule("policy-map-class", "shape average | <number:8000-10000000000>"),
 )
 
-# Cisco IOS Security Command Reference, `ip access-list extended`, `permit (IP)`, `deny (IP)`; Catalyst 3560 Command
+# Cisco IOS Security Command Reference, `ip access-list extended`, `permit (IP)`, `deny (IP)`; Cisco IOS IPv6 Command
+# Reference, `ipv6 access-list`, `permit (IPv6)`, unverified; Catalyst 3560 Command
 # Reference, `mac access-list extended` (matches frames that carry no IP).
 _ADDRESS_FORMS = ("any", "host <address>", "<address> <address>")
 _LISTS = (
@@ -124,6 +139,13 @@ _LISTS = (
     *(
         Rule("ip-acl", f"{action} ip {source} {destination}", entered=True, group="ip-acl")
         for action, source, destination in product(("permit", "deny"), _ADDRESS_FORMS, _ADDRESS_FORMS)
+    ),
+    Rule(GLOBAL, "ipv6 access-list <name>", opens="ipv6-acl"),
+    *(
+        Rule("ipv6-acl", f"{action} ipv6 {source} {destination}", entered=True, group="ipv6-acl")
+        for action, source, destination in product(
+            ("permit", "deny"), ("any", "host <address6>"), ("any", "host <address6>")
+        )
     ),
     Rule(GLOBAL, "mac access-list extended <name>", opens="mac-acl"),
     *(
@@ -135,7 +157,8 @@ _LISTS = (
 
 def _interface(ports: Sequence[PortRow]) -> tuple[Rule, ...]:
     """Catalyst 3560 Command Reference: interface, description, switchport, `switchport access|mode|trunk`, shutdown,
-    `mac access-group`, service-policy, `spanning-tree portfast`."""
+    `mac access-group`, service-policy, `spanning-tree portfast`; Cisco IOS IP Addressing Services Command Reference,
+    `ip nat`, which a Catalyst 3560 has not: one front end stands for switches and routers."""
     if not ports:
         return ()
     return (
@@ -146,6 +169,9 @@ def _interface(ports: Sequence[PortRow]) -> tuple[Rule, ...]:
         Rule("interface", "switchport trunk allowed vlan | <vlans>"),
         Rule("interface", "switchport mode | <of:access,trunk>"),
         Rule("interface", "ip address | <address> <address>"),
+        Rule("interface", "ipv6 address <prefix6>"),
+        Rule("interface", "ip nat inside"),
+        Rule("interface", "ip nat outside"),
         Rule("interface", "shutdown"),
         Rule("interface", "mac access-group | <name> in"),
         Rule("interface", "spanning-tree portfast"),

@@ -1,9 +1,9 @@
-"""What a VyOS router of 1.4 and later takes as configuration, as far as the lab needs it.
+"""What a VyOS router takes as configuration, as far as the lab and the tests need it: of 1.4 and later, and of 1.3.
 
 A configuration is a set of paths. `set` adds one (and replaces the value of a leaf that has only one), `delete` takes
 away everything below a path, `commit` verifies the whole. Read for this: VyOS documentation, configuration/firewall
-(ipv4, groups), configuration/trafficpolicy (limiter, shaper, interface), cli; the texts of refusals are those of its
-backend. Unverified: that nothing else is verified.
+(ipv4, groups, legacy), configuration/trafficpolicy (limiter, shaper, interface), cli; the texts of refusals are those
+of its backend. Unverified: that nothing else is verified.
 """
 
 import re
@@ -54,6 +54,8 @@ _KINDS: dict[str, Callable[[str], bool]] = {
     "rule": partial(_between, 1, 999_999),
     "class": partial(_between, 1, 4095),
     "action": lambda word: word in _ACTIONS,
+    "protocol": lambda word: word in {"all", "icmp", "tcp", "tcp_udp", "udp"},
+    "ports": lambda word: bool(re.fullmatch(r"\d{1,5}(?:-\d{1,5})?", word)),
     "ending": lambda word: word in {"accept", "drop", "return", "reject"},
     "rate": lambda word: bool(_RATE.fullmatch(word)),
 }
@@ -61,6 +63,8 @@ _RULE = (
     "action <action>",
     "description <text>",
     "jump-target <name>",
+    "protocol <protocol>",
+    "destination port <ports>",
     "source address <text>",
     "source group mac-group <name>",
     "source group address-group <name>",
@@ -77,16 +81,27 @@ _CLASS = (
         for side in ("source", "destination")
     ),
 )
-_PATTERNS = tuple(
+_ALWAYS = (
+    "system host-name <name>",
+    "interfaces ethernet <interface> address <interface-address>",
+    "interfaces ethernet <interface> redirect <interface>",
+    "firewall group address-group <name> address <ip4>",
+    "firewall group ipv6-address-group <name> address <ip6>",
+    "firewall group network-group <name> network <net4>",
+    "firewall group ipv6-network-group <name> network <net6>",
+)
+_POLICY = (
+    *(f"{kind} <name> class <class> {rest}" for kind in ("limiter", "shaper") for rest in _CLASS),
+    "shaper <name> bandwidth <rate>",
+    "shaper <name> default bandwidth <rate>",
+    "shaper <name> default queue-type <name>",
+)
+Patterns = tuple[Path, ...]
+MODERN: Patterns = tuple(
     tuple(text.split())
     for text in (
-        "system host-name <name>",
-        "interfaces ethernet <interface> address <interface-address>",
+        *_ALWAYS,
         "firewall group mac-group <name> mac-address <mac>",
-        "firewall group address-group <name> address <ip4>",
-        "firewall group ipv6-address-group <name> address <ip6>",
-        "firewall group network-group <name> network <net4>",
-        "firewall group ipv6-network-group <name> network <net6>",
         *(
             f"firewall {family} {chain}"
             for family in ("ipv4", "ipv6")
@@ -96,14 +111,32 @@ _PATTERNS = tuple(
                 *(f"{where} rule <rule> {rest}" for where in ("forward filter", "name <name>") for rest in _RULE),
             )
         ),
-        *(f"qos policy {kind} <name> class <class> {rest}" for kind in ("limiter", "shaper") for rest in _CLASS),
-        "qos policy shaper <name> bandwidth <rate>",
-        "qos policy shaper <name> default bandwidth <rate>",
-        "qos policy shaper <name> default queue-type <name>",
+        *(f"qos policy {rest}" for rest in _POLICY),
         "qos interface <interface> ingress <name>",
         "qos interface <interface> egress <name>",
     )
 )
+_NOT_YET = ("jump-target", "mac-group")
+OLD: Patterns = tuple(
+    tuple(text.split())
+    for text in (
+        *_ALWAYS,
+        *(
+            f"firewall {kind} <name> rule <rule> {rest}"
+            for kind in ("name", "ipv6-name")
+            for rest in (*_RULE, "disable")
+            if not any(word in rest for word in _NOT_YET)
+        ),
+        "firewall name <name> default-action <ending>",
+        *(f"traffic-policy {rest}" for rest in _POLICY),
+        *(
+            f"interfaces ethernet <interface> {vif}traffic-policy {way} <name>"
+            for vif in ("", "vif <class> ")
+            for way in ("in", "out")
+        ),
+    )
+)
+"""1.2 and 1.3."""
 _SEVERAL = {("interfaces", "address"), ("group", "mac-address"), ("group", "address"), ("group", "network")}
 """Leaves with several values: where they are, and the leaf."""
 
@@ -120,12 +153,14 @@ def parse(text: str) -> Path:
         raise Invalid("Invalid command") from None
 
 
-def with_line(tree: Tree, path: Path) -> Tree:
+def with_line(tree: Tree, path: Path, patterns: Patterns = MODERN) -> Tree:
     """After `set`. Invalid in the words of VyOS."""
-    pattern = _pattern(path)
+    pattern = _pattern(path, patterns)
     several = any(where in path and leaf == path[-2] for where, leaf in _SEVERAL)
     replaced = (
-        frozenset() if several else frozenset(it for it in tree if it[:-1] == path[:-1] and _pattern(it) == pattern)
+        frozenset()
+        if several
+        else frozenset(it for it in tree if it[:-1] == path[:-1] and _pattern(it, patterns) == pattern)
     )
     return tree - replaced - {path[:_NODE]} | {path}
 
@@ -142,11 +177,11 @@ def without(tree: Tree, path: Path) -> Tree:
     return tree - gone | empty
 
 
-def _pattern(path: Path) -> Path:
-    fits = [pattern for pattern in _PATTERNS if _depth(pattern, path) == len(pattern) == len(path)]
+def _pattern(path: Path, patterns: Patterns) -> Path:
+    fits = [pattern for pattern in patterns if _depth(pattern, path) == len(pattern) == len(path)]
     if fits:
         return fits[0]
-    deepest = max(_depth(pattern, path) for pattern in _PATTERNS)
+    deepest = max(_depth(pattern, path) for pattern in patterns)
     if deepest >= len(path):
         raise Invalid(f"Configuration path: [{' '.join(path)}] requires a value\n  Set failed")
     raise Invalid(f"Configuration path: {' '.join(path[:deepest])} [{path[deepest]}] is not valid\n  Set failed")
@@ -167,15 +202,33 @@ def objections(tree: Tree) -> Iterator[str]:
     """What a commit would be refused for."""
     for rule in sorted({it[: it.index("rule") + 2] for it in tree if "rule" in it[:6]}):
         yield from _of_rule(tree, rule)
+    for root in (("qos", "policy"), ("traffic-policy",)):
+        yield from _of_policies(tree, root)
     for line in sorted(tree):
         match line:
             case ("qos", "interface", name, way, policy):
-                wanted = "limiter" if way == "ingress" else "shaper"
-                if not below(tree, ("qos", "policy", wanted, policy)):
-                    yield f'QoS policy "{policy}" is not a {wanted}, and only that is valid for {way} on "{name}"!'
-            case ("qos", "policy", "shaper", policy, *_):
-                if not below(tree, ("qos", "policy", "shaper", policy, "default", "bandwidth")):
-                    yield f'Default bandwidth must be defined for policy "{policy}"!'
+                yield from _of_binding(tree, ("qos", "policy"), name, way, policy)
+            case ("interfaces", *_, name, "traffic-policy", way, policy):
+                yield from _of_binding(tree, ("traffic-policy",), name, way, policy)
+
+
+def _of_policies(tree: Tree, root: Path) -> Iterator[str]:
+    """A name says which policy is meant, of whatever kind it is."""
+    policies = sorted({line[len(root) : len(root) + 2] for line in below(tree, root)})
+    for kind, policy in policies:
+        if any(other != kind and name == policy for other, name in policies):
+            yield f'Conflicting policy name "{policy}", already in use!'
+        if kind == "shaper" and not below(tree, (*root, kind, policy, "default", "bandwidth")):
+            yield f'Default bandwidth must be defined for policy "{policy}"!'
+        families = {line[len(root) + 6] for line in below(tree, (*root, kind, policy, "class")) if "match" in line}
+        if root == ("traffic-policy",) and kind == "limiter" and len(families) > 1:
+            yield f"traffic-policy limiter {policy} can not match on both ip and other types"
+
+
+def _of_binding(tree: Tree, root: Path, interface: str, way: str, policy: str) -> Iterator[str]:
+    wanted = "limiter" if way in ("ingress", "in") else "shaper"
+    if not below(tree, (*root, wanted, policy)):
+        yield f'QoS policy "{policy}" is not a {wanted}, and only that is valid for {way} on "{interface}"!'
 
 
 def _of_rule(tree: Tree, rule: Path) -> Iterator[str]:
@@ -186,12 +239,15 @@ def _of_rule(tree: Tree, rule: Path) -> Iterator[str]:
     targets = {it[1] for it in lines if it[0] == "jump-target"}
     if ("jump" in actions) != bool(targets):
         yield "Action set to jump, but no jump-target specified" if "jump" in actions else "jump-target without a jump"
+    ports = any(it[1:2] == ("port",) for it in lines)
+    if ports and not any(it[0] == "protocol" and it[1] in {"tcp", "tcp_udp", "udp"} for it in lines):
+        yield "Protocol must be tcp, udp, or tcp_udp when specifying a port or port-group"
     for target in targets:
         if not below(tree, ("firewall", rule[1], "name", target)):
             yield f"Invalid jump-target. Firewall {rule[1]} name {target} does not exist on the system"
     for it in lines:
         if it[1:2] == ("group",):
-            kind = it[2] if it[2] == "mac-group" or rule[1] == "ipv4" else f"ipv6-{it[2]}"
+            kind = it[2] if it[2] == "mac-group" or "6" not in rule[1] else f"ipv6-{it[2]}"
             if not below(tree, ("firewall", "group", kind, it[3])):
                 yield f'Invalid {kind} "{it[3]}" on firewall rule'
 

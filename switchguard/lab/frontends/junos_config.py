@@ -210,11 +210,11 @@ def _compared(before: _Tree, after: _Tree, path: Statement) -> Iterator[str]:
 
 
 def _text(node: str, content: _Tree) -> Iterator[str]:
-    """A node with one leaf and no more is written in one line, as `then discard;` is."""
+    """A node with one leaf and no more is written in one line, as `then discard;` and `members clients;` are."""
     leaves = [child for child, below in content.nodes.items() if not below.nodes]
     if not content.nodes:
         yield f"{node};"
-    elif node == "then" and len(content.nodes) == 1 and leaves:
+    elif node in ("then", "members") and len(content.nodes) == 1 and leaves:
         yield f"{node} {leaves[0]};"
     else:
         yield f"{node} {{"

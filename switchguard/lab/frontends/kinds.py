@@ -3,7 +3,7 @@ switch has."""
 
 import re
 from collections.abc import Mapping, Sequence
-from ipaddress import AddressValueError, IPv4Address, IPv4Interface
+from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 
 from switchguard.core.model import Mac
 from switchguard.lab.frontends.config import Kind
@@ -48,6 +48,21 @@ def address(word: str, _: str = "") -> str | None:
 def prefix(word: str, _: str = "") -> str | None:
     try:
         return str(IPv4Interface(word)) if "/" in word else None
+    except ValueError:
+        return None
+
+
+def address6(word: str, _: str = "") -> str | None:
+    """Shown in capitals, as IOS does."""
+    try:
+        return str(IPv6Address(word)).upper()
+    except AddressValueError:
+        return None
+
+
+def prefix6(word: str, _: str = "") -> str | None:
+    try:
+        return str(IPv6Interface(word)).upper() if "/" in word else None
     except ValueError:
         return None
 
@@ -100,6 +115,8 @@ def kinds(ports: Sequence[PortRow], virtual: str) -> Mapping[str, Kind]:
         "colon-mac": colon_mac,
         "address": address,
         "prefix": prefix,
+        "address6": address6,
+        "prefix6": prefix6,
         "name": name,
         "duration": duration,
         "of": one_of,

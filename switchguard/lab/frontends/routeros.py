@@ -13,7 +13,7 @@ from switchguard.lab.frontends.routeros_console import Console
 from switchguard.lab.frontends.ssh import SshServer, forever
 from switchguard.lab.frontends.start import Options, options, run
 
-_CHANGES = re.compile(r" (?:add|remove) ")
+_CHANGES = re.compile(r" (?:add|remove|set) ")
 
 
 class RouterosSession:

@@ -1,4 +1,5 @@
-"""RouterOS's console as far as its lists go: `add`, `remove [find ...]`, `print terse`, `:put`, several in a line.
+"""RouterOS's console as far as its lists go: `add`, `remove` and `set [find ...]`, `print terse`, `:put`, several in a
+line.
 
 Strict as the console is: a menu, a property or a value that it does not know is refused in its words, and adding the
 same rule twice makes two of them. Items have no names: `place-before` takes the number that the last `print` of this
@@ -84,7 +85,7 @@ class Menu:
     also: Mapping[str, str] = field(default_factory=dict)
     """What is printed of every item besides."""
     fixed: bool = False
-    """Nothing can be added."""
+    """Nothing can be added; what has properties can be set."""
 
 
 _ACTION = _one_of("accept", "drop", "fasttrack-connection", "passthrough")
@@ -122,7 +123,22 @@ MENUS: Mapping[str, Menu] = {
         needed=("chain",),
         also=_LOG,
     ),
-    "/interface bridge port": Menu({}, fixed=True),
+    "/interface bridge port": Menu({"hw": _one_of("yes", "no")}, fixed=True),
+    "/interface ethernet switch rule": Menu(
+        {
+            "comment": _matching(r"[^\"]*"),
+            "switch": _one_of("switch1"),
+            "ports": _matching(r"[\w-]+(?:,[\w-]+)*"),
+            "mac-protocol": _matching(r"[a-z0-9-]+"),
+            "src-mac-address": _masked_mac,
+            "dst-mac-address": _masked_mac,
+            "new-dst-ports": _matching(r"(?:[\w-]+(?:,[\w-]+)*)?"),
+        },
+        needed=("switch",),
+        also={"copy-to-cpu": "no", "redirect-to-cpu": "no", "mirror": "no"},
+    ),
+    "/interface ethernet switch": Menu({}, fixed=True),
+    "/interface ethernet switch port": Menu({}, fixed=True),
     "/ip firewall raw": _firewall(4, "prerouting", "output"),
     "/ipv6 firewall raw": _firewall(6, "prerouting", "output"),
     "/ip firewall filter": _firewall(4, "input", "forward", "output"),
@@ -183,13 +199,15 @@ def printed(menu: str, items: tuple[Item, ...]) -> str:
 
 def row(number: int, item: Item, also: Mapping[str, str] | None = None) -> str:
     comment = {"comment": item.fields["comment"]} if "comment" in item.fields else {}
-    told = " ".join(f"{key}={value}" for key, value in {**comment, **item.fields, **(also or {})}.items())
+    own = {key: value or '""' for key, value in {**comment, **item.fields}.items()}
+    told = " ".join(f"{key}={value}" for key, value in {**own, **(also or {})}.items())
     return f"{number:>2} {item.flags:<3} {told}"
 
 
 # --- the console -----------------------------------------------------------------------------------------------------
 
-_COMMAND = re.compile(r"((?:/[a-z0-9]+)(?: [a-z0-9]+)*?) (add|remove|print|find)\b ?(.*)")
+_COMMAND = re.compile(r"((?:/[a-z0-9]+)(?: [a-z0-9]+)*?) (add|remove|set|print|find)\b ?(.*)")
+_SET = re.compile(r"\[(find [^\]]*)\] ([a-z0-9-]+)=(\S+)")
 _PROPERTY = re.compile(r"\s*([a-z][a-z0-9-]*)=(\"[^\"]*\"|\S*)")
 _CONDITION = re.compile(r"find ([a-z][a-z0-9-]*)([=~])\"([^\"]*)\"")
 _PARTS = re.compile(r"(?:\"[^\"]*\"|[^;\"])+")
@@ -234,7 +252,15 @@ class Console:
             gone = tuple(self._found(menu, rest[1:-1]))
             self._install({**self._lists(), menu: tuple(it for it in self._lists().get(menu, ()) if it not in gone)})
             return ""
+        if verb == "set" and (said := _SET.fullmatch(rest)) and said[2] in MENUS[menu].properties:
+            self._set(menu, tuple(self._found(menu, said[1])), {said[2]: _spelt(MENUS[menu], said[2], said[3])})
+            return ""
         raise Refused(f"expected end of command (line 1 column {len(command) - len(rest) + 1})")
+
+    def _set(self, menu: str, these: tuple[Item, ...], told: Mapping[str, str]) -> None:
+        items = self._lists().get(menu, ())
+        changed = tuple(Item({**it.fields, **told}, it.flags) if it in these else it for it in items)
+        self._install({**self._lists(), menu: changed})
 
     def _understood(self, command: str) -> tuple[str, str, str]:
         found = _COMMAND.fullmatch(command)

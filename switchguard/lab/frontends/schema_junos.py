@@ -18,6 +18,7 @@ from switchguard.lab.frontends.kinds import name, number, one_of, vlan
 from switchguard.lab.plane import PlaneState, PortRow
 
 _FAMILY = "family ethernet-switching"
+_ACCESS = ("unit 0", _FAMILY, "interface-mode access")
 _TERM = f"firewall > {_FAMILY} > filter <name> > term <name>"
 _PORT = "interfaces > <port>"
 _UNIT = f"{_PORT} > unit <number:0-0> > {_FAMILY}"
@@ -39,8 +40,15 @@ _PATTERNS = (
     "firewall > policer <name> > then > discard",
     "vlans > <name> > vlan-id | <vlan>",
     "vlans > <name> > description | <name>",
+    "vlans > <name> > interface > <unit>",
     "vlans > <name> > forwarding-options > filter > input | <name>",
+    "security > screen > ids-option <name> > alarm-without-drop",
+    "security > screen > ids-option <name> > limit-session > source-ip-based | <number:1-8000000>",
+    "security > zones > security-zone <name> > screen | <name>",
+    "security > zones > security-zone <name> > interfaces > <unit>",
 )
+QUARANTINE = 99
+"""A VLAN of the lab's switches that leads nowhere."""
 _UNITS = {"k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
 
 
@@ -54,6 +62,7 @@ def junos_schema(ports: Sequence[PortRow]) -> Schema:
         "port": lambda word, _: word if word in names else None,
         "mac-prefix": _mac_prefix,
         "amount": _amount,
+        "unit": lambda word, _: word if re.fullmatch(r"[a-z]+[-\d/]*\.\d+|all", word) else None,
     }
     return schema(_PATTERNS, kinds)
 
@@ -82,6 +91,7 @@ def initial(hostname: str, ports: Sequence[PortRow]) -> list[str]:
     """The configuration that a switch of the lab has when nobody touched it."""
     lines = [f"set system host-name {hostname}", "set system services ssh", "set system services netconf ssh"]
     lines += [f"set vlans v{number} vlan-id {number}" for number in sorted({it for port in ports for it in port.vlans})]
+    lines += [f"set vlans quarantine vlan-id {QUARANTINE}"]
     for port in ports:
         unit = f"set interfaces {port.long} unit 0 {_FAMILY}"
         if port.access_vlan is None:
@@ -95,7 +105,8 @@ def initial(hostname: str, ports: Sequence[PortRow]) -> list[str]:
 
 
 def check(config: Config) -> Iterator[Refusal]:
-    """Filters and policers that are named, but not there."""
+    """Filters, policers and screens that are named, but not there, and access ports in several VLANs."""
+    screens = {it[2].split()[1] for it in config if it[:2] == ("security", "screen")}
     filters = {it[2].split()[1] for it in config if it[:2] == ("firewall", _FAMILY)}
     policers = {it[1].split()[1] for it in config if it[0] == "firewall" and it[1].startswith("policer ")}
     for it in config:
@@ -104,6 +115,11 @@ def check(config: Config) -> Iterator[Refusal]:
             yield Refusal(f"Referenced filter '{named[1]}' is not defined", it[-1], f"[edit {' '.join(it[:-1])}]")
         if it[-2:-1] == ("then",) and named[0] == "policer" and named[1] not in policers:
             yield Refusal("Referenced policer is not defined", it[-1], f"[edit {' '.join(it[:-1])}]")
+        if it[1:2] == ("zones",) and named[0] == "screen" and named[1] not in screens:
+            yield Refusal(f"Screen {named[1]} must be defined", it[-1], f"[edit {' '.join(it[:-1])}]")
+    for port, vlans in _members(config).items():
+        if len(vlans) > 1 and ("interfaces", port, *_ACCESS) in config:
+            yield Refusal(f"Access interface <{port}.0> has multiple VLANs", port, f"[edit interfaces {port}]")
 
 
 # --- the forwarding plane --------------------------------------------------------------------------------------------
@@ -133,7 +149,24 @@ def derive(config: Config, ports: Sequence[PortRow]) -> PlaneState:
             | {port for port, it in on_ports.items() if not it.rest}
         ),
         rates={port: it.rate for port, it in on_ports.items() if it.rate},
+        moved=_moved(config, numbers, ports),
     )
+
+
+def _moved(config: Config, numbers: Mapping[str, int], ports: Sequence[PortRow]) -> Mapping[str, int]:
+    """Access ports that are said to be in another VLAN than the one they are built for."""
+    said = {port: numbers.get(vlans[0], 0) for port, vlans in _members(config).items()}
+    built = {port.name: (said.get(port.long), port.access_vlan) for port in ports if port.access_vlan is not None}
+    return {name: now for name, (now, before) in built.items() if now and now != before}
+
+
+def _members(config: Config) -> Mapping[str, Sequence[str]]:
+    """Port -> names of its VLANs."""
+    found: dict[str, list[str]] = {}
+    for it in config:
+        if it[0] == "interfaces" and it[-3:-1] == ("vlan", "members"):
+            found.setdefault(it[1], []).append(it[-1])
+    return found
 
 
 class _Decision:

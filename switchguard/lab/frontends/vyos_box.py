@@ -115,6 +115,10 @@ def _rule(lines: set[Words], nft: str) -> str:
                 parts.append(f"{nft} {key} @{letter}_{name}")
         if address := told.get((side, "address")):
             parts.append(f"{nft} {key} {address}")
+    if protocol := told.get(("protocol",)):
+        parts.append(f"meta l4proto {{ {protocol.replace('_', ', ')} }}")
+    if ports := told.get(("destination", "port")):
+        parts.append(f"th dport {ports}")
     action = told[("action",)]
     target = told.get(("jump-target",))
     return " ".join([*parts, f"jump NAME_{target}" if target else _VERDICTS.get(action, action)])
