@@ -30,8 +30,12 @@ _ROW = re.compile(
 
 def neighbors(session: Session) -> tuple[Neighbor, ...]:
     """Of the global table and of every VRF."""
-    device = session.device.name
-    rows = list(_neighbors(device, session.ask("show ip arp")))
+    return (*_neighbors(session.device.name, session.ask("show ip arp")), *of_vrfs(session))
+
+
+def of_vrfs(session: Session) -> tuple[Neighbor, ...]:
+    """Without those of the global table."""
+    device, rows = session.device.name, list[Neighbor]()
     for vrf in _vrfs(session):
         try:
             rows += _neighbors(device, session.ask(f"show ip arp vrf {vrf}"))

@@ -9,8 +9,8 @@ Reads
   4500); rows that lead to the CPU, the router or nowhere (`Drop`) are no places where a station could be and are left
   out.
 * `show ip arp`, of the global table and of every VRF (`_cisco_arp`). IPv6 is read over SNMP only. An agent tells of the
-  global table only, since VRFs need contexts that nobody configures: a gateway with clients in VRFs is to be read
-  without SNMP.
+  global table only, since VRFs need contexts that nobody configures: a gateway is asked for its VRFs over the command
+  line as well.
 * `show ip dhcp snooping binding`: leases that the switch overheard, where the site asks for them.
 * `show clock`, `show ip nat translations verbose`, `show ip nat statistics`: see `_cisco_nat`.
 * the size of the table over SNMP where it is configured and one of three MIBs counts (`_cisco_nat_snmp`). None of them
@@ -47,7 +47,7 @@ from ipaddress import IPv4Address
 from typing import ClassVar, Literal
 
 from switchguard.core.changes import Enforced, Facts, Slot
-from switchguard.core.model import Address, FdbEntry, Lease, Mac, NatSize, NatUsage, Neighbor, Network, Station
+from switchguard.core.model import Address, FdbEntry, Lease, Mac, NatSize, NatUsage, Neighbor, Network, Role, Station
 from switchguard.core.penalties import Block, Penalty, Quarantine, RateLimit, SessionCap
 from switchguard.errors import DeviceError, UnexpectedOutput, Unreachable
 from switchguard.ports import Capture, NatTable, Session
@@ -147,6 +147,12 @@ class CiscoIOS(CiscoSwitch):
         if session.speaks("cli"):
             return self.cli_fdb(session)
         return _vlan_bridges.fdb(session) if _vlan_bridges.has_vlans(session) else super().fdb(session)
+
+    def arp(self, session: Session) -> tuple[Neighbor, ...]:
+        rows = super().arp(session)
+        if session.device.role is Role.GATEWAY and session.speaks("snmp") and session.speaks("cli"):
+            return tuple(dict.fromkeys((*rows, *_cisco_arp.of_vrfs(session))))
+        return rows
 
     def cli_arp(self, session: Session) -> tuple[Neighbor, ...]:
         return _cisco_arp.neighbors(session)

@@ -199,7 +199,7 @@ class Neighbor:
 
 
 PEER_LINK = "vPC Peer-Link"
-"""What NX-OS calls the port behind which its vPC peer is, and a table of ours any port that its table names so."""
+"""The port behind which a switch has its vPC peer, in the words of NX-OS."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from replay import Replay
 
 from switchguard import plugins
 from switchguard.core.attribute import attribute
-from switchguard.core.model import Mac, Snapshot
+from switchguard.core.model import Mac, Neighbor, Role, Snapshot
 from switchguard.errors import CommandRefused, DeviceError, UnexpectedOutput
 from switchguard.ports import ReadsArp
 
@@ -38,6 +38,28 @@ def test_every_vrf_with_ipv4_is_asked_and_no_other(router: Replay) -> None:
         "show ip arp vrf Mgmt-intf",
         "show ip arp vrf STAFF",
     ]
+
+
+@pytest.mark.parametrize(("role", "vrfs"), [(Role.GATEWAY, True), (Role.CORE, False)])
+def test_a_gateway_that_is_read_over_snmp_is_asked_for_its_vrfs_besides(router: Replay, role: Role, vrfs: bool) -> None:
+    agent = Replay.load(RECORDED.parents[2] / "snmp/arp/old_table_only")
+    both = replace(
+        agent,
+        device=replace(router.device, role=role),
+        transports=frozenset({"snmp", "cli"}),
+        answers={question: text for question, text in router.answers.items() if question != ("ask", "show ip arp")},
+    )
+    in_vrfs = set(DRIVER.arp(router)) - set(_neighbors(router))
+    assert in_vrfs
+    assert in_vrfs <= set(DRIVER.arp(both)) if vrfs else in_vrfs.isdisjoint(DRIVER.arp(both))
+    assert {row.address for row in DRIVER.arp(replace(agent, device=router.device))} <= {
+        row.address for row in DRIVER.arp(both)
+    }
+
+
+def _neighbors(router: Replay) -> tuple[Neighbor, ...]:
+    """Of the global table."""
+    return DRIVER.arp(answering(router, "show vrf", ""))
 
 
 def test_a_vrf_that_cannot_be_read_is_named(router: Replay) -> None:

@@ -1,13 +1,16 @@
 """NX-OS over HTTPS: nobody is believed without his certificate, and whatever comes back is an answer or an error."""
 
+import json
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from nxapi_server import CUT, NxApi, nxapi
 from servers import free_port, tcp
 
@@ -216,6 +219,31 @@ def test_a_service_without_tls_is_no_nxapi(certificate: Path) -> None:
         pytest.raises((UnexpectedOutput, Unreachable)),
     ):
         session.ask("show clock")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.just("2.0"),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["jsonrpc", "result", "msg", "body", "error", "data", "id"]), inner)
+    ),
+    max_leaves=8,
+)
+
+
+def test_whatever_arrives_is_text_or_an_error(certificate: Path) -> None:
+    device = NxApi()
+    with nxapi(device, certificate) as switch:
+
+        @given(status=st.sampled_from([200, 400, 500]), body=st.binary(max_size=20) | JSON.map(json.dumps))
+        @settings(max_examples=60, deadline=None)
+        def answered(status: int, body: str | bytes) -> None:
+            device.reply = status, body if isinstance(body, bytes) else body.encode()
+            refusals = suppress(CommandRefused, UnexpectedOutput)
+            with open_session(NX1, login(switch.port, certificate)) as session, refusals:
+                assert isinstance(session.ask("show clock"), str)
+
+        answered()
 
 
 # --- candidates ------------------------------------------------------------------------------------------------------
