@@ -23,7 +23,7 @@ from switchguard.core.rules.naughty_factor import Factor, factor
 from switchguard.core.traces import Link
 from switchguard.cycle import PLACES, USAGE, look
 from switchguard.edge.evening import load_evening
-from switchguard.edge.napalm_platforms import needs_no_ssh
+from switchguard.edge.napalm_platforms import needs_no_ssh, trusts_anybody
 from switchguard.edge.session_netmiko import fetch_host_key
 from switchguard.edge.settings import load_site
 from switchguard.edge.snapshots import load_snapshot, save_snapshot
@@ -81,6 +81,7 @@ def check(
                         {"device": d.name, "platform": d.platform, "role": d.role, "mode": d.mode} for d in site.devices
                     ],
                     "rules": [rule.name for rule in site.policy.rules],
+                    "trusts_anybody": trusting(wiring),
                     "tables": tables,
                     "gaps": [objects.gap_object(gap) for gap in gaps],
                 }
@@ -110,6 +111,16 @@ def say_site(wiring: Wiring) -> None:
         writes = ", ".join(enforcer.facts.penalties) if enforcer else "-"
         rows.add_row(device.name, device.platform, device.role, device.mode, site.endpoints[device.name].host, writes)
     show.console().print(rows)
+    if careless := trusting(wiring):
+        show.say(
+            f"note: eAPI takes any certificate of {', '.join(careless)}; `ca_file` in hosts.yaml names the right one"
+        )
+
+
+def trusting(wiring: Wiring) -> list[str]:
+    """Devices that are given a password without a look at who they are."""
+    endpoints = wiring.site.endpoints
+    return [it.name for it in wiring.site.devices if trusts_anybody(it.platform, endpoints[it.name])]
 
 
 def trust_host_key(wiring: Wiring, device: str) -> None:

@@ -49,6 +49,11 @@ def verifies_tls(platform: str, options: Mapping[str, object]) -> bool:
     return _transport(platform, options) == "https"
 
 
+def trusts_anybody(platform: str, endpoint: Endpoint) -> bool:
+    """Whether its password goes to whoever answers at its address: eAPI without an authority, or in the clear."""
+    return speaks_eapi(platform, endpoint) and endpoint.ca_file is None
+
+
 def objection(platform: str, options: Mapping[str, object]) -> str:
     """What is wrong with the site's `napalm: {...}` for this platform, with the choices; "" if nothing."""
     if options and platform not in NAPALM_DRIVERS:
