@@ -1,4 +1,5 @@
 # Four commands: make demo, make test, make check, make bench. Each makes the virtual environment when it is missing.
+unexport PYTHONDONTWRITEBYTECODE  # compiled modules are kept: commands start in half the time
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
@@ -7,8 +8,8 @@ LABRUN := $(BIN)/switchguard lab run
 LABTEST := $(BIN)/python -m pytest -m lab --reruns 2 -rR
 
 # Each takes minutes; those that take longest come first.
-LABS := lab-commands lab-network lab-faults lab-junos lab-routeros lab-procurve lab-nxos lab-vyos
-FAULTS := tests/lab/test_e2e_faults.py tests/lab/test_e2e_service.py
+LABS := lab-faults lab-loop lab-network lab-commands lab-story lab-routeros lab-junos lab-nxos lab-procurve lab-vyos
+LAB := tests/lab/test_
 
 .PHONY: demo test $(LABS) check types bench clean
 
@@ -23,30 +24,36 @@ test: $(STAMP)
 	@echo "$(words $(LABS)) labs, each of which tells at its end; together about eight minutes ..."
 	@$(MAKE) --no-print-directory --output-sync=target -j4 $(LABS)
 
-lab-network: $(STAMP)
-	$(LABRUN) $(LABTEST) tests/lab --ignore-glob='*/test_e2e_*'
-
 lab-faults: $(STAMP)
-	$(LABRUN) $(LABTEST) $(FAULTS)
+	$(LABRUN) $(LABTEST) $(LAB)e2e_faults.py $(LAB)e2e_service.py
+
+lab-loop: $(STAMP)
+	$(LABRUN) $(LABTEST) $(LAB)penalties.py $(LAB)pursuit.py $(LAB)stream.py $(LAB)vpn.py
+
+lab-network: $(STAMP)
+	$(LABRUN) $(LABTEST) $(wildcard $(LAB)lab_*.py)
 
 lab-commands: $(STAMP)
-	$(LABRUN) $(LABTEST) $(filter-out $(FAULTS), $(wildcard tests/lab/test_e2e_*.py))
+	$(LABRUN) $(LABTEST) $(LAB)e2e_by_hand.py $(LAB)e2e_mistakes.py
+
+lab-story: $(STAMP)
+	$(LABRUN) $(LABTEST) $(LAB)e2e_story.py $(LAB)e2e_json.py $(LAB)e2e_landing.py $(LAB)e2e_iptables.py
 
 # The same with switches or a gateway of another make.
 lab-junos: $(STAMP)
-	$(LABRUN) --switch sw1=juniper_junos --switch sw2=juniper_junos $(LABTEST) tests/lab/test_e2e_makes.py
+	$(LABRUN) --switch sw1=juniper_junos --switch sw2=juniper_junos $(LABTEST) $(LAB)e2e_makes.py
 
 lab-nxos: $(STAMP)
-	$(LABRUN) --switch sw1=cisco_nxos --switch sw2=cisco_nxos $(LABTEST) tests/lab/test_e2e_makes.py tests/lab/test_e2e_nxapi.py
+	$(LABRUN) --switch sw1=cisco_nxos --switch sw2=cisco_nxos $(LABTEST) $(LAB)e2e_makes.py $(LAB)e2e_nxapi.py
 
 lab-routeros: $(STAMP)
-	$(LABRUN) --switch sw1=mikrotik_routeros --switch sw2=mikrotik_routeros $(LABTEST) tests/lab/test_e2e_makes.py tests/lab/test_e2e_routeros.py
+	$(LABRUN) --switch sw1=mikrotik_routeros --switch sw2=mikrotik_routeros $(LABTEST) $(LAB)e2e_makes.py $(LAB)e2e_routeros.py
 
 lab-procurve: $(STAMP)
-	$(LABRUN) --switch sw1=hp_procurve --switch sw2=hp_procurve $(LABTEST) tests/lab/test_e2e_makes.py tests/lab/test_e2e_procurve.py
+	$(LABRUN) --switch sw1=hp_procurve --switch sw2=hp_procurve $(LABTEST) $(LAB)e2e_makes.py $(LAB)e2e_procurve.py
 
 lab-vyos: $(STAMP)
-	$(LABRUN) --switch gw=vyos $(LABTEST) tests/lab/test_e2e_vyos.py
+	$(LABRUN) --switch gw=vyos $(LABTEST) $(LAB)e2e_vyos.py
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
