@@ -14,8 +14,9 @@ and direction.
 and the same once more with DOWN, `permit ip any host 10.10.0.7` and `output`. An inside interface is one that says `ip
 nat inside`: there, packets have the client's own address in both directions. A client that is on the network of one of
 them is limited there; one that is behind another router is limited on every one, as it may come in anywhere. One whose
-address is on the networks of two (of different VRFs) is not limited: nobody could say who of the two is meant. Lists of
-IPv6 are `ipv6 access-list`, with the 32 digits of the address in the name: the name of a class has at most 40.
+address is on the networks of two (of different VRFs), or who may be behind routers of several VRFs, is not limited:
+nobody could say who is meant. Lists of IPv6 are `ipv6 access-list`, with the 32 digits of the address in the name: the
+name of a class has at most 40.
 
 An interface takes one policy in each direction; where somebody else's is attached, the limit is refused. A class goes
 before its class-map, which cannot be deleted while it is in use; with the last class of a policy the policy goes.
@@ -33,7 +34,7 @@ from switchguard.core.model import Address, Network
 from switchguard.core.penalties import Penalty, RateLimit
 
 from . import _port_names
-from ._config_lines import Config, Edit, Line, Path
+from ._config_lines import Config, Edit, Line, Path, canonical
 
 Policer = Callable[[str, int], str]
 """Device and bits per second -> the line that polices a class."""
@@ -77,6 +78,9 @@ def obstacle(slot: Slot, config: Config) -> str:
     ports = router.ports_of(slot.address)
     if len(ports) > 1 and router.is_connected(slot.address):
         return f"{slot.address} is on the networks of {' and '.join(ports)}, and nobody can say who is meant"
+    if len(vrfs := {router.vrf_of(port) for port in ports}) > 1:
+        told = " and ".join(sorted(vrf or "the global table" for vrf in vrfs))
+        return f"{slot.address} may be behind routers of {told}, and nobody can say who is meant"
     foreign = (_foreign(router, port, way) for port in ports for way in _WAYS)
     strangers = (_strangers(router, slot.address, way) for way in _WAYS)
     return next(filter(None, (*foreign, *strangers)), "")
@@ -164,6 +168,11 @@ class _Router:
         near = [port for port, networks in self.inside.items() if any(address in network for network in networks)]
         return tuple(near or self.inside)
 
+    def vrf_of(self, port: str) -> str:
+        """Empty for the global table."""
+        said = (text.partition("vrf forwarding ")[2] for text in self.said(f"interface {port}"))
+        return next(filter(None, said), "")
+
     def policies(self) -> list[str]:
         """The heads of ours."""
         return [head for head in self.said() if _POLICY.fullmatch(head)]
@@ -216,7 +225,12 @@ def _rate_at(router: _Router, address: Address, port: str, way: _Way) -> int:
 def _entries(router: _Router, address: Address, way: _Way) -> list[str]:
     """Without their numbers, which not every release shows."""
     found = (_ENTRY.fullmatch(text) for text in router.said(_list(address, way).text))
-    return [" ".join(word.upper() if ":" in word else word for word in it[1].split()) for it in found if it]
+    return [_shown(it[1]) for it in found if it]
+
+
+def _shown(entry: str) -> str:
+    """With the letters of an IPv6 address as IOS shows them, as far as they do not look like a MAC."""
+    return canonical(" ".join(word.upper() if ":" in word else word for word in entry.split()))
 
 
 def _foreign(router: _Router, port: str, way: _Way) -> str:
@@ -254,9 +268,7 @@ def _class_map(address: Address, way: _Way) -> Line:
 
 
 def _permit(address: Address, way: _Way) -> str:
-    """With the letters of an IPv6 address as IOS shows them."""
-    protocol = "ip" if address.version == 4 else "ipv6"
-    return f"permit {protocol} {way.entry.format(str(address).upper())}"
+    return _shown(f"permit {'ip' if address.version == 4 else 'ipv6'} {way.entry.format(address)}")
 
 
 # --- edits -----------------------------------------------------------------------------------------------------------
@@ -312,7 +324,7 @@ def _defined(router: _Router, address: Address, police: str, places: _Places) ->
         for policy in (policy for policy, place in places.items() if place[1] == way):
             section = (policy, f"class {_name(address, way)}")
             stands = [text for text in router.said(*section) if text.startswith("police ")]
-            if stands != [police]:
+            if len(stands) != 1 or not f"{police} ".startswith(f"{stands[0]} "):  # its actions may be on further lines
                 yield _added(section, police, tuple(Line(section, text) for text in stands))
 
 

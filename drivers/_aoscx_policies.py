@@ -30,8 +30,8 @@ COUNT_CONFIG = f"{SHOW_CONFIG} | count"
 PORT = re.compile(r"\d+(?:/\d+/\d+(?::\d+)?)?|lag\d+")
 """1/1/36, 1/1/4:2 of a port that is split, lag100; plain numbers on the first models."""
 _OURS = "SWITCHGUARD-"
-_SECTION = re.compile(rf"((?:class (?:ip|ipv6)|policy) {_OURS}\S+|interface \S+(?: \d+)?)(?: multi-chassis)?")
-_APPLIED = re.compile(r"apply policy (\S+) in")
+_SECTION = re.compile(rf"((?:class (?:ip|ipv6)|policy) {_OURS}\S+|interface \S+(?: \d+)?)(?: multi-chassis\b.*)?")
+_APPLIED = re.compile(r"apply policy (\S+) in(?: .*)?")
 _POLICED = re.compile(r"\d+ class ip (\S+) action cir kbps (\d+) cbs \d+ exceed drop")
 
 Sections = Mapping[str, tuple[str, ...]]
@@ -60,11 +60,12 @@ def read(session: Session) -> Sections:
 
 
 def standing(device: str, sections: Sections) -> Enforced:
-    limits = {_port(head): _kbps(head, sections) for head in sections if _applied(head, sections) == _name(_port(head))}
+    """Every port with anything of ours."""
+    ports = {port: head for head in sections if (port := _port(head))}
     return {
-        Slot(device, RateLimit.kind, Station(port=port)): RateLimit(kbps * 1000)
-        for port, kbps in limits.items()
-        if port
+        Slot(device, RateLimit.kind, Station(port=port)): RateLimit(_kbps(head, sections) * 1000)
+        for port, head in ports.items()
+        if _applied(head, sections) == _name(port) or not sections.keys().isdisjoint({*_ours(port, 0)} - {head})
     }
 
 
@@ -158,7 +159,7 @@ def _gone(ours: Sections, sections: Sections) -> Step:
     typed, minus = list[str](), list[str]()
     for head, lines in reversed([*ours.items()]):
         if head.startswith("interface "):
-            applied = [line for line in lines if line in sections.get(head, ())]
+            applied = [line for line in sections.get(head, ()) if f"{line} ".startswith(f"{lines[0]} ")]
             typed += _section(head, [f"no {line}" for line in applied], "exit")
             minus += _section(head, applied)
         elif head in sections:

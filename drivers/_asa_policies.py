@@ -274,8 +274,8 @@ def steps(changes: Sequence[Change], policies: Policies) -> tuple[Step, ...]:
     """DeviceError for what cannot be expressed. What comes is typed before what goes: nobody is without a cap
     meanwhile."""
     goals = _goals(changes, policies)
-    ordered = sorted(goals, key=lambda name: not goals[name].entries)
-    return tuple(step for name in ordered for step in _to(goals[name], name, policies))
+    coming = (step for name, goal in goals.items() for step in _coming(goal, name, policies))
+    return (*coming, *(step for name, goal in goals.items() for step in _going(goal, name, policies)))
 
 
 def _goals(changes: Iterable[Change], policies: Policies) -> dict[str, Ours]:
@@ -330,32 +330,41 @@ def _limit(address: IPv4Address, bps: int) -> Ours:
     return Ours(entries, f"police input {bps} {burst}")
 
 
-def _to(goal: Ours, name: str, policies: Policies) -> Iterator[Step]:
-    """A list stands before its class, and a class before it is put into the policy; they go the other way round."""
-    listed, wanted = policies.lists.get(name, ()), set(map(_bare, goal.entries))
-    come = [entry for entry in goal.entries if _bare(entry) not in set(map(_bare, listed))]
-    gone = [entry for entry in listed if _bare(entry) not in wanted]
-    yield from (_line(f"access-list {name} {entry}") for entry in come)
-    matching = (f"class-map {name}", f" match access-list {name}")
+def _coming(goal: Ours, name: str, policies: Policies) -> Iterator[Step]:
+    """A list stands before its class, and a class before it is put into the policy."""
+    listed = set(map(_bare, policies.lists.get(name, ())))
+    yield from (_line(f"access-list {name} {entry}") for entry in goal.entries if _bare(entry) not in listed)
+    matching = _matching(name)
     if goal.entries and policies.matches.get(name) != name:
         yield Step((*matching, "exit"), plus=matching)
-    yield from _in_policies(goal, name, policies)
+    if goal.entries and policies.everywhere in policies.maps and not _does(policies, name, goal):
+        stood = _in_policy(policies.everywhere, name, policies)
+        lines = (*stood[:2], f"  {goal.does}")
+        yield Step((*lines, " exit", "exit"), minus=stood if name in policies.classes else (), plus=lines)
+
+
+def _going(goal: Ours, name: str, policies: Policies) -> Iterator[Step]:
+    """The other way round. A class goes from wherever it is: another policy may have been applied since."""
+    for policy, classes in policies.maps.items():
+        if name in classes and not (goal.entries and policy == policies.everywhere):
+            stood = _in_policy(policy, name, policies)
+            yield Step((stood[0], f" no class {name}", "exit"), minus=stood)
+    matching, wanted = _matching(name), set(map(_bare, goal.entries))
     if not goal.entries and name in policies.matches:
         yield Step((f"no {matching[0]}",), minus=matching)
+    gone = [entry for entry in policies.lists.get(name, ()) if _bare(entry) not in wanted]
     yield from (_line(f"access-list {name} {entry}", gone=True) for entry in gone)
+
+
+def _matching(name: str) -> tuple[str, ...]:
+    return (f"class-map {name}", f" match access-list {name}")
+
+
+def _in_policy(policy: str, name: str, policies: Policies) -> tuple[str, ...]:
+    """What stands of a class there, with its heads."""
+    does = policies.maps.get(policy, {}).get(name, ())
+    return (f"policy-map {policy}", f" class {name}", *(f"  {it}" for it in does))
 
 
 def _line(line: str, gone: bool = False) -> Step:
     return Step((f"no {line}",), minus=(line,)) if gone else Step((line,), plus=(line,))
-
-
-def _in_policies(goal: Ours, name: str, policies: Policies) -> Iterator[Step]:
-    """What no longer belongs there goes, wherever it is: the administrator may have applied another policy since."""
-    for policy, classes in policies.maps.items():
-        stood = (f"policy-map {policy}", f" class {name}", *(f"  {it}" for it in classes.get(name, ())))
-        here = policy == policies.everywhere
-        if name in classes and not (goal.entries and here):
-            yield Step((stood[0], f" no class {name}", "exit"), minus=stood)
-        elif goal.entries and here and not _does(policies, name, goal):
-            lines = (*stood[:2], f"  {goal.does}")
-            yield Step((*lines, " exit", "exit"), minus=stood if name in classes else (), plus=lines)

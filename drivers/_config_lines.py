@@ -27,6 +27,7 @@ _LEAF = re.compile(
     r"|ip nat translation max-entries "
     r"|\d+ (permit|deny|remark) |(counters|statistics) per-entry$"
     r"|(?:sequence )?(?:\d+ )?permit ip|match access-group name |ip nat inside\b|(ip|ipv6) address "
+    r"|(ip )?vrf forwarding "
 )
 _TOP_LEVEL = re.compile(r"(no )?(mac[ -]address-table |policy-map |class-map |(ip|ipv6) access-list )")
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network, ip_address, ip_network
+from itertools import takewhile
 from typing import TypeVar
 
 from switchguard.core.changes import Change, Enforced, Slot
@@ -171,7 +172,14 @@ def _is_applied(address: Address, config: Config) -> bool:
         and len(policies) == 1
         and all(policies[0].settings.get(key) == value for key, value in _policy(address).items())
         and policies[0].told("status", "enable") == "enable"
+        and _is_first(f"{_OURS}{address}", config)
     )
+
+
+def _is_first(shaper: str, config: Config) -> bool:
+    """Whether no policy of somebody else comes before the one with this shaper."""
+    before = takewhile(lambda it: it.told("per-ip-shaper") != shaper, config.tables[SHAPING].values())
+    return all(it.told("per-ip-shaper").startswith(_OURS) or it.told("status", "enable") != "enable" for it in before)
 
 
 def _policy(address: Address) -> Mapping[str, tuple[str, ...]]:
@@ -335,7 +343,8 @@ def _shaping_edits(address: Address, wanted: Shaped, config: Config) -> Iterator
     key = policies[0] if policies else str(max(numbers, default=0) + 1)
     first = next((other for other in config.tables[SHAPING] if other != key), "")
     settings = {"status": None, **_policy(address)} if policies else _policy(address)
-    yield from _if_needed(Edit(SHAPING, key, settings, first), config)
+    place = Edit(SHAPING, key, settings, first)
+    yield from _if_needed(place, config) if _is_first(name, config) else (place,)
     yield from (Edit(SHAPING, other, None) for other in policies[1:])
 
 

@@ -42,7 +42,8 @@ _MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}/48", re.IGNORECASE)
 _AMOUNT = re.compile(r"(\d+)([kmg]?)")
 _UNITS = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
 _AMOUNTS = ("bandwidth-limit", "burst-size-limit")
-_ONE_VALUE = (*_AMOUNTS, "source-ip-based")
+_ONE_VALUE = (*_AMOUNTS, "source-ip-based", "input", "screen")
+"""What is followed by a value, and by no more than one."""
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -112,7 +113,8 @@ class Edit:
 
     @property
     def minus(self) -> tuple[Statement, ...]:
-        return tuple(line for line in self.stood if line not in self.wanted)
+        """A place where nothing stands yet does not go when it is filled."""
+        return tuple(line for line in self.stood if not below(self.wanted, line))
 
     @property
     def plus(self) -> tuple[Statement, ...]:
@@ -125,7 +127,7 @@ class Edit:
         gone = [head for head in self.heads if below(self.stood, head) and not below(self.wanted, head)]
         emptied = [head for head in gone if not _within(head, (it for it in gone if it != head))]
         for head in emptied:
-            yield f"delete {' '.join(head[:-1] if head in self.stood else head)}"
+            yield f"delete {' '.join(head[:-1] if head[-2] in _ONE_VALUE else head)}"
         replaced = [line[:-1] for line in self.plus if line[-2] in _ONE_VALUE]
         for line in self.minus:
             if not _within(line, emptied) and line[:-1] not in replaced:

@@ -86,22 +86,29 @@ def filter_lines(vlan: int, macs: Iterable[Mac]) -> Iterator[Statement]:
 
 
 def blocked(config: Config, vlan: int) -> set[Mac]:
-    """MACs that our filter of this VLAN discards in both directions; none if it is not as we write it."""
+    """Every MAC in our filter of this VLAN, also if it is not as we write it."""
     lines = _junos_config.below(config, (*FILTERS, filter_name(vlan), "term"))
-    named = {term: {line[3] for line in lines if line[:3] == (term, "from", field)} for term, field in _FIELDS.items()}
-    macs = {Mac.parse(said.removesuffix("/48")) for said in named[_SENT] & named[_RECEIVED] if said.endswith("/48")}
-    wanted = [line[len(FILTERS) + 2 :] for line in filter_lines(vlan, macs)]
+    said = {line[3] for line in lines if len(line) == 4 and line[1] == "from" and line[2] in _FIELDS.values()}
+    return {Mac.parse(it.removesuffix("/48")) for it in said if it.endswith("/48")}
+
+
+def _is_whole(config: Config, vlan: int) -> bool:
+    """Whether our filter discards them all in both directions, and nobody else."""
+    lines = _junos_config.below(config, (*FILTERS, filter_name(vlan), "term"))
+    wanted = [line[len(FILTERS) + 2 :] for line in filter_lines(vlan, blocked(config, vlan))]
     in_order = list(dict.fromkeys(line[0] for line in lines)) == [_SENT, _RECEIVED, _OTHERS]
-    return macs if set(lines) == set(wanted) and in_order else set()
+    return set(lines) == set(wanted) and in_order
 
 
 def standing_blocks(device: str, config: Config) -> Enforced:
-    """Only what is in force: a filter that is bound nowhere stops nobody."""
+    """A filter that is bound nowhere stops nobody. One that is not as we write it may stop anybody: its blocks are told
+    as what nobody wants, and are made anew or taken away."""
     found: dict[Slot, Block] = {}
     for name, vlan in vlans(config).items():
         bound = binding(config, name)
         if bound and bound[1] == filter_name(vlan):
-            found |= {Slot(device, Block.kind, Station(vlan=vlan, mac=mac)): Block() for mac in blocked(config, vlan)}
+            block = Block("mac" if _is_whole(config, vlan) else "address")
+            found |= {Slot(device, Block.kind, Station(vlan=vlan, mac=mac)): block for mac in blocked(config, vlan)}
     return found
 
 

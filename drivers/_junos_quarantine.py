@@ -24,7 +24,7 @@ from . import _junos_config, _junos_filters
 from ._junos_config import Config, Edit, Statement
 
 _UNIT: Statement = ("unit", "0", "family", "ethernet-switching")
-_MODES = ("interface-mode", "port-mode")
+_MODES = (("interface-mode",), ("port-mode",))
 """With ELS and without."""
 _WORD = re.compile(r"[A-Za-z0-9_-]{1,48}")
 """What of a VLAN's name may stand in the name of a term."""
@@ -70,7 +70,7 @@ def obstacle(device: str, config: Config, port: str, vlan: int) -> str:
         return f"it has no port {port} in its configuration"
     if any("802.3ad" in line for line in said):
         return f"{port} is a member of an aggregate"
-    if wrong := [line for line in at_unit if line[0] in _MODES and line[1:] != ("access",)]:
+    if wrong := [line for line in at_unit if line[:1] in _MODES and line[1:] != ("access",)]:
         return f"{port} is no access port: {' '.join(wrong[0])}"
     if len(words) != 1 or lists:
         return f"{port} is no access port with one VLAN of its own: {', '.join((*words, *lists)) or 'none'}"
@@ -129,7 +129,7 @@ def _note_lines(port: str, original: str, quarantine: str) -> tuple[Statement, .
 def _note(config: Config, port: str) -> _Note | None:
     """None also for one that is not as we write it."""
     lines = _junos_config.below(config, _note_head(port))
-    terms = [line[1] for line in lines if line[0] == "term" and len(line) > 1]
+    terms = [line[1] for line in lines if line[:1] == ("term",) and len(line) > 1]
     starts = [next((term.removeprefix(way) for term in terms if term.startswith(way)), "") for way in ("from-", "to-")]
     note = _Note(*starts)
     whole = [(*_note_head(port), *line) for line in lines] == list(_note_lines(port, note.original, note.quarantine))

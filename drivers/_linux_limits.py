@@ -2,9 +2,8 @@
 
 A limit is shaped (`_tc_shaping`) where the site names the LAN interfaces and nothing of somebody else's is in the way,
 else policed by netfilter, which is a table of nftables (`_nft_table`) or chains of iptables (`_iptables_chains`); both
-read back alike. Which of the two, and why not the better one, is told in
-the diff. A kernel without ifb, HTB, u32 or mirred shows only when it is asked to shape: what it took of the commands is
-taken back, and the limit is policed.
+read back alike. Which of the two, and why not the better one, is told in the diff. A kernel without ifb, HTB, u32 or
+mirred shows only when it is asked to shape: what it took of the commands is taken back, and the limit is policed.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -117,13 +117,16 @@ def _members_of(slot: Slot) -> tuple[str, str] | None:
 
 def listed(session: Session) -> Mapping[Slot, Penalty]:
     """Our own table's contents; nothing if there is none."""
+    return standing(session.device.name, _listing(session))
+
+
+def _listing(session: Session) -> Any:
     try:
-        listing = session.ask(LIST)
+        return json_of(session, session.ask(LIST))
     except CommandRefused as error:
         if "No such file or directory" in error.answer:
-            return {}
+            return {"nftables": []}
         raise
-    return standing(session.device.name, json_of(session, listing))
 
 
 def check(session: Session, changes: Sequence[Change]) -> None:
@@ -145,7 +148,8 @@ def _text(session: Session, changes: Sequence[Change]) -> str:
     """NotConfigured for a cap for everyone where the site does not say behind which interfaces."""
     device, needs_lan = session.device, any(it.slot == Slot(it.slot.device, "cap") and it.after for it in changes)
     lan = quoted_interfaces(device.name, device.lan_interfaces, "a cap for everyone needs") if needs_lan else ()
-    return "".join(f"{line}\n" for line in script(changes, lan))
+    idle = _idle(device.name, _listing(session))
+    return "".join(f"{line}\n" for line in script(changes, lan, idle))
 
 
 def quoted_interfaces(device: str, names: Sequence[str], who_needs_them: str) -> tuple[str, ...]:
@@ -160,8 +164,9 @@ def quoted_interfaces(device: str, names: Sequence[str], who_needs_them: str) ->
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 
-def script(changes: Sequence[Change], lan: Sequence[str] = ()) -> tuple[str, ...]:
-    """One transaction, a command on each line: nothing, or all of it. `lan`: interfaces, quoted, for whom it needs."""
+def script(changes: Sequence[Change], lan: Sequence[str] = (), idle: Iterable[str] = ()) -> tuple[str, ...]:
+    """One transaction, a command on each line: nothing, or all of it. `lan`: interfaces, quoted, for whom it needs.
+    `idle`: sets that no rule looks into. What is in one stands for nothing, and must not come into force by ours."""
     going = [place_of(change.slot, change.before) for change in changes if change.before is not None]
     coming = [place_of(change.slot, change.after) for change in changes if change.after is not None]
     if not going and not coming:
@@ -170,6 +175,7 @@ def script(changes: Sequence[Change], lan: Sequence[str] = ()) -> tuple[str, ...
     return (
         f"add table {TABLE}",
         *(line for name in names for line in _definition(name)),
+        *(f"flush set {TABLE} {name}" for name in idle),
         *(line for place in going for line in place.goes()),
         *(place.comes(lan) for place in coming),
     )
@@ -294,16 +300,23 @@ def _ports(members: Iterable[_Members], highest: int) -> Iterator[str]:
 
 def standing(device: str, listing: Mapping[str, Any]) -> dict[Slot, Penalty]:
     """What the listing of our table (`nft -j list table`) enforces. A set that no rule looks into enforces nothing."""
+    looked_into = (found for found, is_looked_into in _sets(device, listing) if is_looked_into)
+    return {slot: penalty for found in looked_into for slot, penalty in _elements(device, found)}
+
+
+def _idle(device: str, listing: Mapping[str, Any]) -> list[str]:
+    names = (str(found.get("name")) for found, is_looked_into in _sets(device, listing) if not is_looked_into)
+    return [name for name in names if _SET.fullmatch(name)]
+
+
+def _sets(device: str, listing: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], bool]]:
+    """And whether a rule looks into them."""
     objects = listing.get("nftables")
     if not isinstance(objects, list):
         raise UnexpectedOutput(device, str(listing)[:80], "no list of nftables objects")
     rules = str([thing["rule"] for thing in objects if "rule" in thing])
-    return {
-        slot: penalty
-        for thing in objects
-        if "set" in thing and f"'@{thing['set'].get('name')}'" in rules
-        for slot, penalty in _elements(device, thing["set"])
-    }
+    for found in (thing["set"] for thing in objects if "set" in thing):
+        yield found, f"'@{found.get('name')}'" in rules
 
 
 def _elements(device: str, found: Mapping[str, Any]) -> Iterator[tuple[Slot, Penalty]]:

@@ -29,6 +29,8 @@ _ROOM = (
 """What `type` tells -> rules that fit."""
 _ACL = re.compile(r"QCA-?85(?:11|13L?|19L?)")
 """CRS1xx and CRS2xx."""
+_NAME = re.compile(r"[\w .:/+()#@-]+")
+"""Of an interface or a chip, as far as one is put into a command: nothing that ends a list or a quotation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,9 @@ class Chip:
     @property
     def why_not(self) -> str:
         """Why nobody can be blocked on these ports; empty if they can."""
+        odd = [name for name in (self.name, *self.ports) if name and not _NAME.fullmatch(name)]
+        if odd:
+            return f"{odd[0]!r} is no name that is put into a command; give it another one"
         if self.room:
             return ""
         ports = ", ".join(self.ports)

@@ -30,8 +30,7 @@ _OURS = "switchguard:"
 _KINDS = (Block.kind, RateLimit.kind, SessionCap.kind)
 _WHOLE_MAC, _WHOLE_ADDRESS = "/FF:FF:FF:FF:FF:FF", re.compile(r"/(?:32|128)\b")
 _RATE = re.compile(r"(\d+)([kMG]?)/(\d+)([kMG]?)")
-_NONE = '""'
-"""How nothing is typed."""
+_BARE = re.compile(r"[\w.,:/-]+")
 _FACTOR = {"": 1, "k": 1_000, "M": 1_000_000, "G": 1_000_000_000}
 
 
@@ -47,7 +46,7 @@ class Rule:
         return menu == self.menu and row.in_force and whole
 
     def line(self, comment: str, place: str = "") -> str:
-        told = " ".join(f"{key}={value or _NONE}" for key, value in self.told.items())
+        told = " ".join(f"{key}={_typed(value)}" for key, value in self.told.items())
         return f'{self.menu} add {told} comment="{comment}"{place}'
 
 
@@ -176,6 +175,11 @@ def _cap(address: Address, most: int) -> Rule:
     return Rule(
         FILTER[address.version], {**told, "connection-limit": f"{most},{address.max_prefixlen}", "action": "drop"}
     )
+
+
+def _typed(value: str) -> str:
+    """Names of interfaces may have blanks."""
+    return value if _BARE.fullmatch(value) else f'"{value}"'
 
 
 def _is(key: str, said: str, wanted: str) -> bool:

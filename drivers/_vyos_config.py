@@ -23,11 +23,13 @@ from switchguard.ports import Session
 
 from ._typed import Dialect, Step
 from ._vyos_groups import GROUPS, JUMP_RULE, LAST_PORT, NAME, Group, Path, group, jump, key_of, ruleset, slot_of, whom
-from ._vyos_limits import FIRST_CLASS, LAST_CLASS, Limit, Policies
+from ._vyos_limits import FIRST_CLASS, LAST_CLASS, Limit, Policies, bound_interfaces
 
 CONFIGURATION = "show configuration commands | sed '$a end'"
 VERSION = "show version"
 _VERSION = re.compile(r"^ *Version: +VyOS (\d+)\.(\d+)", re.MULTILINE)
+_FAMILIES = "ipv4", "ipv6"
+_RULESETS = tuple(("firewall", family, "name", NAME) for family in _FAMILIES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,8 @@ class Config:
     """Key of a group -> members, in force or not."""
     limits: Mapping[int, Limit] = field(default_factory=dict)
     """By their class."""
+    referred: frozenset[Path] = frozenset()
+    """Groups and rulesets to which somebody else's rules refer: without them, nothing would be committed."""
 
     @property
     def policies(self) -> Policies:
@@ -89,7 +93,20 @@ def _config(lines: frozenset[Path], modern: bool, lan: tuple[str, ...]) -> Confi
     for key, found in members.items():
         for member in found:
             slot_of("", key, member)
-    return Config(lines, modern, lan, members, Policies(modern, lan).read(lines))
+    lan = lan or bound_interfaces(lines, modern)
+    return Config(lines, modern, lan, members, Policies(modern, lan).read(lines), frozenset(_referred(lines)))
+
+
+def _referred(lines: frozenset[Path]) -> Iterator[Path]:
+    """Not by our own rules."""
+    for line in lines:
+        if line[:4] in _RULESETS or line[:6] in map(jump, _FAMILIES):
+            continue
+        match line:
+            case (*_, "group", kind, name):
+                yield from (("firewall", "group", of, name.removeprefix("!")) for of in (kind, f"ipv6-{kind}"))
+            case ("firewall", family, *_, "jump-target" | "default-jump-target", name):
+                yield ("firewall", family, "name", name)
 
 
 def _standing(device: str, config: Config) -> Enforced:
@@ -109,9 +126,25 @@ def _standing(device: str, config: Config) -> Enforced:
 
 def _in_force(of: Group, config: Config) -> bool:
     if config.modern:
-        undisturbed = not any(_strange(family, config) for family in of.families)
-        return undisturbed and frozenset(of.needs()) <= config.lines
+        return _is_whole(of, config) and not any(_lets_through(of, family, config) for family in of.families)
     return bool(_dropping(of, config))
+
+
+def _is_whole(of: Group, config: Config) -> bool:
+    undisturbed = not any(_strange(family, config) for family in of.families)
+    return undisturbed and frozenset(of.needs()) <= config.lines
+
+
+def _lets_through(of: Group, family: str, config: Config) -> bool:
+    """Whether somebody else has narrowed or disabled a rule of the group, or put one before that spares its members."""
+    last, needs = max(map(int, of.rules)), frozenset(of.needs())
+    for line in config.below(("firewall", family, "name", NAME, "rule")):
+        number, *said = line[5:] or ("",)
+        if number in of.rules and line not in needs and said[:1] not in (["description"], ["log"]):
+            return True
+        if number.isdecimal() and int(number) < last and said[:1] == ["action"] and said[-1] not in ("drop", "reject"):
+            return True
+    return False
 
 
 def _dropping(of: Group, config: Config) -> frozenset[Path]:
@@ -143,7 +176,7 @@ def _steps(changes: Sequence[Change], config: Config) -> tuple[Step, ...]:
     if not config.modern:
         _require_old(changes, config)
     others = config.lines - ours
-    going, coming = sorted(ours - wanted), sorted(wanted - ours)
+    going, coming = sorted(ours - wanted), sorted(wanted - config.lines)
     gone = dict.fromkeys(_shortest(line, others | wanted, config) for line in going)
     return (
         Step(
@@ -156,7 +189,8 @@ def _steps(changes: Sequence[Change], config: Config) -> tuple[Step, ...]:
 
 def _wanted(changes: Sequence[Change], config: Config) -> Iterator[Path]:
     """Every line of ours that shall stand. What is there but not whole was in force for nobody, and goes."""
-    members = {key: set(found) if _in_force(group(key), config) else set() for key, found in config.members.items()}
+    stays = _is_whole if config.modern else _in_force
+    members = {key: set(found) if stays(group(key), config) else set() for key, found in config.members.items()}
     limits = {whose: (number, bps) for number, (whose, bps) in config.limits.items()}
     for change in changes:
         match _place(change):
@@ -235,8 +269,10 @@ def _root(line: Path, config: Config) -> Path:
     rule refers to a group or a ruleset of ours, only members are: without what it refers to, nothing is committed."""
     match line:
         case ("firewall", "group", kind, name, *_) if key := key_of(kind, name):
-            shared = not config.modern or any(_strange(family, config) for family in group(key).families)
-            return line[:4] if not shared else line if len(line) > 4 else ()
+            shared = line[:4] in config.referred or any(_strange(family, config) for family in group(key).families)
+            return line[:4] if config.modern and not shared else line if len(line) > 4 else ()
+        case ("firewall", family, "name", name, *rest) if line[:4] in config.referred and name == NAME:
+            return line[:6] if config.modern and rest[:1] == ["rule"] and not _strange(family, config) else ()
         case ("firewall", "ipv4" | "ipv6" as family, *_) if config.modern and not _strange(family, config):
             roots = ("firewall", family, "name", NAME), jump(family)
             return next((it for it in roots if line[: len(it)] == it), ())

@@ -124,6 +124,15 @@ class Policies:
         return (*path, "traffic-policy", policy.old_way) if path else ()
 
 
+def bound_interfaces(lines: Lines, modern: bool) -> tuple[str, ...]:
+    """Those that have a policy of ours: the LAN's, where the site does not say any more which these are."""
+    ours = [line for line in lines if line[-1] in (_UP.name, _DOWN.name)]
+    if modern:
+        return tuple(sorted({line[2] for line in ours if line[:2] == ("qos", "interface")}))
+    places = {line[2:-3] for line in ours if line[:1] == ("interfaces",) and line[-3:-2] == ("traffic-policy",)}
+    return tuple(sorted(".".join((name, *vif[1:])) for name, *vif in places))
+
+
 def _path(interface: str) -> Path:
     """Where it is configured. Empty if that is not known."""
     found = _INTERFACE.fullmatch(interface)

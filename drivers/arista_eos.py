@@ -72,6 +72,7 @@ LEAST_KBPS = 8
 """Arista AVD schema: police rate 8 to 200,000,000 kbps."""
 
 _POLICY = Wording("policy-map type quality-of-service ", "service-policy type qos input ")
+_SHAPED = re.compile(r"shape rate (\d+) (kbps)\b")
 _BPS = {"bps": 1, "kbps": 1_000, "mbps": 1_000_000}
 _NO_PORTS = {"", "cpu", "drop", "router", "switch"}
 
@@ -222,19 +223,26 @@ def _limit(slot: Slot, kbps: int | None) -> tuple[Part, ...]:
 def _standing(device: str, config: Config) -> Enforced:
     caps = _nat_caps.standing(_nat_caps.EOS, device, config)
     return {**_static_drop.standing(device, config), **caps} | {
-        Slot(device, RateLimit.kind, Station(port=_eos_name(port))): RateLimit(_rate(config, port))
-        for port in _port_limit.our_ports(_POLICY, config)
+        Slot(device, RateLimit.kind, Station(port=_eos_name(port))): RateLimit(bits_per_second)
+        for port, bits_per_second in _limits(config).items()
     }
 
 
+def _limits(config: Config) -> dict[str, int]:
+    """Ports -> bits per second. 0 when the two directions are not limited alike: such a limit is then replaced or taken
+    away. A port that is still shaped as our policy polices, which somebody has detached, has half a limit of ours."""
+    attached = {port: _rate(config, port) for port in _port_limit.our_ports(_POLICY, config)}
+    shaped = (line.path[0].removeprefix("interface ") for line in config if line.path and _SHAPED.match(line.text))
+    halves = (port for port in shaped if not _port_limit.foreign_policy(_POLICY, config, port) and _rate(config, port))
+    return {**dict.fromkeys(halves, 0), **attached}
+
+
 def _rate(config: Config, port: str) -> int:
-    """0 when the two directions are not limited alike: such a limit is then replaced or taken away."""
+    """0 when the policy of the port and its shaper differ."""
     policers = (
         re.match(r"police rate (\d+) (bps|kbps|mbps)\b", line) for line in _port_limit.policers(_POLICY, config, port)
     )
-    shapes = (
-        re.match(r"shape rate (\d+) (kbps)\b", line) for line in _port_limit.lines_in((f"interface {port}",), config)
-    )
+    shapes = (_SHAPED.match(line) for line in _port_limit.lines_in((f"interface {port}",), config))
     rates = [int(found[1]) * _BPS[found[2]] for found in (*policers, *shapes) if found]
     return rates[0] if len(rates) == 2 and rates[0] == rates[1] else 0
 
@@ -249,7 +257,7 @@ def _obstacle(slot: Slot, config: Config) -> str:
     if name:
         return f"{port} has the service-policy {name} of somebody else, and takes only one inbound"
     shaped = any(line.startswith("shape rate ") for line in _port_limit.lines_in((f"interface {port}",), config))
-    ours = port in _port_limit.our_ports(_POLICY, config)
+    ours = port in _limits(config)
     return f"{port} has a shape rate of somebody else, which a limit would overwrite" if shaped and not ours else ""
 
 

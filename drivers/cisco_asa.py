@@ -75,8 +75,10 @@ class Config:
     """What of a configuration concerns us."""
 
     entries: frozenset[Network] = frozenset()
+    denied: bool = True
+    """Whether an access list in force denies what they send."""
     lacks: str = ""
-    """Why no entry is in force, or none can be added; empty where nothing is missing."""
+    """Why no entry can be added; empty where nothing is missing."""
     policies: Policies = field(default_factory=Policies)
 
 
@@ -142,7 +144,7 @@ class CiscoASA(Typed, SnmpTables):
 
 _HEAD = f"object-group network {GROUP}"
 _ENTRY = re.compile(r" network-object (?:host )?(\S+)(?: ([\d.]+))?")
-_DENIES = re.compile(rf"access-list (\S+) extended deny ip object-group {GROUP} any(?: log\b.*)?")
+_DENIES = re.compile(rf"access-list (\S+) extended deny ip object-group {GROUP} any(?: log\b(?!.* inactive\b).*)?")
 _BOUND = re.compile(r"access-group (\S+) (?:in interface \S+|global)\b.*")
 _KNOWN = re.compile(r"object-group \S.*| (?:network|group)-object \S.*|access-(?:list|group) \S.*")
 
@@ -156,7 +158,8 @@ def _read(session: Session) -> Config:
         if section == _HEAD and line != _HEAD:
             entries.append(_entry(device, line))
     told = _shown(session, _asa_policies.SHOW_CONFIG, _asa_policies.KNOWN)
-    return Config(frozenset(entries), _lacks(lines, entries), _asa_policies.read(device, told))
+    policies = _asa_policies.read(device, told)
+    return Config(frozenset(entries), bool(_denying(lines) & _bound(lines)), _lacks(lines, entries), policies)
 
 
 def _shown(session: Session, command: str, known: re.Pattern[str]) -> list[str]:
@@ -178,15 +181,23 @@ def _entry(device: str, line: str) -> Network:
         raise UnexpectedOutput(device, line, f"an entry of {GROUP} that we did not make:") from None
 
 
+def _denying(lines: Iterable[str]) -> set[str]:
+    """Access lists that deny the group."""
+    return {found[1] for line in lines if (found := _DENIES.fullmatch(line))}
+
+
+def _bound(lines: Iterable[str]) -> set[str]:
+    return {found[1] for line in lines if (found := _BOUND.fullmatch(line))}
+
+
 def _lacks(lines: Sequence[str], entries: Sequence[Network]) -> str:
     """What of the administrator's preparation is missing, as a sentence."""
-    denying = {found[1] for line in lines if (found := _DENIES.fullmatch(line))}
-    bound = {found[1] for line in lines if (found := _BOUND.fullmatch(line))}
+    denying = _denying(lines)
     if _HEAD not in lines:
         return f"it has no `{_HEAD}`; make it, with `network-object host {STAYS.network_address}` in it"
     if not denying:
         return f"no access list denies `ip object-group {GROUP} any`, so that nothing of ours would be in force"
-    if not denying & bound:
+    if not denying & _bound(lines):
         names = ", ".join(sorted(denying))
         return f"{names}, which denies {GROUP}, is bound to no interface (`access-group {names} in interface ...`)"
     if STAYS not in entries:
@@ -195,9 +206,10 @@ def _lacks(lines: Sequence[str], entries: Sequence[Network]) -> str:
 
 
 def _standing(device: str, config: Config) -> Enforced:
-    """No block where none is in force."""
-    blocked = frozenset() if config.lacks else config.entries - {STAYS}
-    blocks = {_slot(device, entry): Block(by="address") for entry in blocked}
+    """Where no list denies the group, its entries are told as what nobody wants: they would be in force as soon as one
+    does again, so that a release may not be taken for done."""
+    block = Block(by="address" if config.denied else "mac")
+    blocks = {_slot(device, entry): block for entry in config.entries - {STAYS}}
     return {**blocks, **_asa_policies.standing(device, config.policies)}
 
 
@@ -227,9 +239,9 @@ def _steps(changes: Sequence[Change], config: Config) -> tuple[Step, ...]:
 
 
 def _step(change: Change, config: Config) -> Step | None:
-    slot, penalty = change.slot, change.after or change.before
-    if penalty != Block(by="address"):
-        raise DeviceError(slot.device, f"ASA cannot express {penalty} in {slot}")
+    slot = change.slot
+    if change.after not in (None, Block(by="address")):
+        raise DeviceError(slot.device, f"ASA cannot express {change.after} in {slot}")
     entry = _who(slot)
     if entry == STAYS:
         raise DeviceError(slot.device, f"{entry} keeps {GROUP} from being empty, and is nobody's address")

@@ -81,9 +81,9 @@ SHOW_CONFIG = (
     "|^control-plane|^end"
 )
 SHOW_ROUTER_CONFIG = (
-    "show running-config | include ^interface|^ ip address|^ ipv6 address|^ ip nat inside|^ service-policy"
-    "|^policy-map|^ +class|^ +police|^class-map|^ match access-group name SG-|^(ip|ipv6|mac|arp) access-list"
-    "|^ .*permit ip.* host |^control-plane|^end"
+    "show running-config | include ^interface|^ (ip|ipv6) address|^ (vrf|ip vrf) forw|^ ip nat inside|^ service-policy"
+    "|^(policy|class)-map|^ +(class|police)|^ match access-group name SG-|^(ip|ipv6|mac|arp) access-list"
+    "|^ .*permit ip.* host |^control-pl|^end"
 )
 """A command line of IOS holds 254 characters."""
 _POLICY = Wording("policy-map ", "service-policy input ")

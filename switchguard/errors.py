@@ -40,7 +40,7 @@ class UnknownPlugin(SwitchguardError):
     def __init__(self, sort: str, name: str, choices: Iterable[str]) -> None:
         there_are = sorted(map(str, choices))
         near = get_close_matches(name, there_are, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = f"; did you mean {near[0]!r}?" if near else "."
         super().__init__(f"no {sort} called {name!r}{hint} There are: {', '.join(there_are) or 'none'}")
 
 

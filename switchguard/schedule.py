@@ -99,6 +99,7 @@ class Service:
         self._skipped: Counter[str] = Counter()
         self._polling, self._passing = threading.Lock(), threading.Lock()
         """Held from a poll's first question to the end of its pass; and while somebody judges and acts."""
+        self._stopping = threading.Event()
         self._followers: list[Follower] = []
         self._hinting = threading.Lock()
         self._hints: dict[str, frozenset[Mac]] = {}
@@ -142,7 +143,8 @@ class Service:
         self._hurry("reloaded")
 
     def stop(self, patience_s: float) -> bool:
-        """No new run starts; True when the one in progress ended in time."""
+        """No new run starts, of those that wait for a worker either; True when the one in progress ended in time."""
+        self._stopping.set()
         for follower in self._followers:
             follower.stop()
         self._scheduler.shutdown(wait=False)
@@ -177,12 +179,13 @@ class Service:
         if self._seen is None or not penalised or not concerned:
             return
         with self._passing:
-            result = pass_on_hint(setup.policy, setup.between, concerned, self._seen)
+            before = self._seen
+            result = pass_on_hint(setup.policy, setup.between, concerned, before)
             with self._hinting:
                 self._looked.append(setup.doors.clock())
             if result is not None:
                 self._tell("looked because of a hint", devices=", ".join(concerned))
-                self._made_between(result)
+                self._made_between(result, before)
 
     def _hints_from(self) -> datetime:
         """When hints may be heeded again."""
@@ -219,14 +222,16 @@ class Service:
         if self._seen is None:  # nobody knows anybody yet; the first pass is on its way
             return
         with self._passing:
-            setup = self._setup
-            result = pass_on_sight(setup.policy, setup.between, crossings, self._seen, patience_s(self._nat_period()))
-            self._made_between(result)
+            setup, before = self._setup, self._seen
+            result = pass_on_sight(setup.policy, setup.between, crossings, before, patience_s(self._nat_period()))
+            self._made_between(result, before)
 
-    def _made_between(self, result: Pass) -> None:
-        """What was seen is not laid under the tables of a poll that had begun before."""
+    def _made_between(self, result: Pass, before: Snapshot) -> None:
+        """What was seen is not laid under the tables of a poll that had begun before, nor over those of one that came
+        to its end meanwhile."""
         if self._polling.acquire(blocking=False):
-            self._seen = result.snapshot
+            if self._seen is before:
+                self._seen = result.snapshot
             self._polling.release()
         self._report(result)
         self._come_back_for(result)
@@ -242,6 +247,8 @@ class Service:
 
     def _guarded(self, name: str, work: Callable[[], None]) -> Callable[[], None]:
         def run() -> None:
+            if self._stopping.is_set():
+                return
             try:
                 work()
             except SwitchguardError as error:

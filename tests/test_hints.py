@@ -5,12 +5,13 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from queue import SimpleQueue
 
 import pytest
 from three_switches import CULPRIT, EVERYWHERE, NOW, OTHER, POLICY, SWITCHES, VERDICT, Network
 
 from switchguard.between import pass_on_hint
-from switchguard.core.model import Snapshot, Table
+from switchguard.core.model import Reading, Snapshot, Table
 from switchguard.cycle import PLACES, Pass
 from switchguard.edge.ledger import SqlLedger
 from switchguard.schedule import LOOKS, Periods, Service, Setup
@@ -121,3 +122,62 @@ def test_a_look_does_not_wait_for_a_poll_that_waits_for_a_device(network: Networ
     assert network.blocked_on() == {"sw2"}
     assert not running.stop(0.1)
     answers.set()
+
+
+def test_a_look_takes_nothing_back_that_a_poll_has_read_meanwhile(network: Network) -> None:
+    network.ledger.sentence([replace(VERDICT, until=None)], [], NOW)
+    made: SimpleQueue[Pass] = SimpleQueue()
+    looking, counted = threading.Event(), threading.Event()
+    counts = Reading("sw1", "counters", NOW, 24, 0.1)
+    told: list[Reading] = []
+
+    def gather(tables: Collection[Table]) -> Snapshot:
+        """Counters are told once, while somebody looks; when they are asked for again, they have been taken in."""
+        snapshot = network.whole(tables)
+        if "counters" not in tables or not looking.is_set():
+            return snapshot
+        if told:
+            counted.set()
+            return snapshot
+        told.append(counts)
+        return replace(snapshot, readings=(*snapshot.readings, counts))
+
+    def gather_from(names: Collection[str], tables: Collection[Table]) -> Snapshot:
+        looking.set()
+        assert counted.wait(PATIENCE_S)
+        return network.part(names, tables)
+
+    doors = replace(network.doors(), gather=gather, clock=lambda: datetime.now(UTC))
+    often = Periods(RARELY, RARELY, RARELY, timedelta(milliseconds=100))
+    setup = Setup(POLICY, doors, often, quick=replace(doors, gather_from=gather_from))
+    running = Service(setup, Heard().tell, made.put)
+    running.start()
+    made.get(timeout=PATIENCE_S)
+    running.nudge("sw1", frozenset({CULPRIT}))
+    made.get(timeout=PATIENCE_S)
+    running.reload(setup)
+    assert counts in made.get(timeout=PATIENCE_S).snapshot.readings
+    assert running.stop(PATIENCE_S)
+
+
+def test_nothing_new_begins_while_it_stops(network: Network) -> None:
+    network.ledger.sentence([replace(VERDICT, until=None)], [], NOW)
+    heard, looking, answers = Heard(), threading.Semaphore(0), threading.Event()
+
+    def gather_from(names: Collection[str], tables: Collection[Table]) -> Snapshot:
+        looking.release()
+        assert answers.wait(PATIENCE_S)
+        return network.part(names, tables)
+
+    doors = replace(network.doors(), gather_from=gather_from, clock=lambda: datetime.now(UTC))
+    running = Service(Setup(POLICY, doors, Periods(RARELY, RARELY, RARELY, RARELY)), heard.tell, heard.report)
+    running.start()
+    assert heard.passed.wait(PATIENCE_S)
+    running.nudge("sw1", frozenset({CULPRIT}))
+    assert looking.acquire(timeout=PATIENCE_S)
+    for _ in range(3):
+        running.nudge("sw2", frozenset({CULPRIT}))
+    assert not running.stop(0.1)
+    answers.set()
+    assert heard.looked.wait(PATIENCE_S)
+    assert not looking.acquire(timeout=0.5)

@@ -7,6 +7,7 @@ import getpass
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, TypeVar
 
@@ -18,7 +19,7 @@ from switchguard.cli.read import look_around, previews
 from switchguard.cli.targets import Target, find, meant, parse_address, parse_mac
 from switchguard.cli.wiring import Wiring, clock
 from switchguard.core.attribute import attribute
-from switchguard.core.changes import Outcome, Plan
+from switchguard.core.changes import HeldSlot, Outcome, Plan
 from switchguard.core.decide import manual
 from switchguard.core.explain import client_phrase, penalty_phrase, verdict_sentence
 from switchguard.core.model import Attribution
@@ -30,6 +31,8 @@ from switchguard.edge.units import parse_duration, parse_rate
 from switchguard.errors import BadTarget, UnknownPlugin
 
 CHANGES_PENDING, REFUSED = 2, 3
+MOST_SESSIONS = 1_000_000
+"""No address comes near, and beyond a few millions some gateways take no such line."""
 T = TypeVar("T")
 
 
@@ -153,10 +156,20 @@ def penalise(
 
 
 def sentence(wiring: Wiring, attribution: Attribution, verdict: Verdict, manner: Manner) -> None:
-    """Carries it out, and says until when."""
+    """Carries it out, and says until when, and what is in force instead."""
     carry_out(wiring, attribution, manner, new=[verdict])
-    if not manner.as_json:
-        show.say(verdict_sentence(verdict, verdict.since))
+    if manner.as_json:
+        return
+    show.say(verdict_sentence(verdict, verdict.since))
+    for stricter in sorted(overruling(verdict, wiring.ledger.held())):
+        show.say(f"of several causes the hardest counts: in force is {stricter} (`switchguard penalties` lists them)")
+
+
+def overruling(verdict: Verdict, held: Sequence[HeldSlot]) -> set[str]:
+    """What holds in the verdict's places, where that is more than it asks for."""
+    there = (it.penalty for it in held if verdict.id in it.verdicts)
+    alone = (replace(it, within=None) if isinstance(it, RateLimit) else it for it in there)
+    return {penalty_phrase(it) for it in alone if it != verdict.penalty}
 
 
 def wiring_with(ctx: typer.Context, device: str | None) -> Wiring:
@@ -173,7 +186,9 @@ limit = typer.Typer(no_args_is_help=True, help="Limit a client's rate: `limit ma
 cap = typer.Typer(no_args_is_help=True, help="Cap a client's sessions: `cap ip ADDR --sessions 100`.")
 
 Rate = Annotated[str, typer.Option(help="Such as 64kbps or 2Mbps, for each address.")]
-Sessions = Annotated[int, typer.Option(min=1, help="New sessions beyond this many are refused, for each address.")]
+Sessions = Annotated[
+    int, typer.Option(min=1, max=MOST_SESSIONS, help="New sessions beyond this many are refused, for each address.")
+]
 MacArgument = Annotated[str, typer.Argument(metavar="MAC", help="In any spelling: 02:00:00:00:00:07, 0200.0000.0007 …")]
 AddressArgument = Annotated[str, typer.Argument(metavar="ADDR", help="An inside address, IPv4 or IPv6.")]
 

@@ -7,6 +7,7 @@ import typer
 
 from switchguard import plugins
 from switchguard.cli import objects, show
+from switchguard.cli.act import agreed
 from switchguard.cli.options import Json, Manner, spread
 from switchguard.cli.wiring import Wiring
 from switchguard.core.model import ClientOctets, Device, Role
@@ -139,8 +140,7 @@ def _settle(
     if (paused := wiring.ledger.paused()) is not None:
         show.complain(f"refused: paused: {paused}")
         raise typer.Exit(REFUSED)
-    if not manner.dry_run and not (manner.yes or (not manner.as_json and typer.confirm("Do it"))):
-        show.complain("nothing was changed")
+    if not (manner.dry_run or manner.yes or agreed(manner)):
         raise typer.Exit(REFUSED)
     for name in () if manner.dry_run else scripts:
         _write(wiring, wiring.devices[name], work)

@@ -31,7 +31,9 @@ OtherPolicy = Annotated[
 Reason = Annotated[str, typer.Option("--reason", help="Why, for the ledger and for `explain`.")]
 For = Annotated[str, typer.Option("--for", help="How long, such as 30m, 2h or 2d.")]
 On = Annotated[str | None, typer.Option("--on", metavar="DEVICE", help="Enforce on this device instead of the zone's.")]
-Vlan = Annotated[int | None, typer.Option("--vlan", help="With --on: the VLAN, when the client is not located.")]
+Vlan = Annotated[
+    int | None, typer.Option("--vlan", min=1, max=4094, help="With --on: the VLAN, when the client is not located.")
+]
 Override = Annotated[
     bool, typer.Option("--override-exemption", help="Penalise although an exemption says no; goes into the ledger.")
 ]

@@ -25,18 +25,20 @@ PIPE_WIDTH = 160
 
 
 def console(stderr: bool = False) -> Console:
-    """A fresh console, so that a redirected stream is honoured; colour only on a terminal."""
+    """A fresh console, so that a redirected stream is honoured; colour only on a terminal. Text is text: names of
+    hosts and reasons may hold what Rich would take for its markup."""
     stream = sys.stderr if stderr else sys.stdout
     known = stream.isatty() or "COLUMNS" in os.environ
-    return Console(stderr=stderr, highlight=False, soft_wrap=True, width=None if known else PIPE_WIDTH)
+    width = None if known else PIPE_WIDTH
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True, width=width)
 
 
 def say(text: str) -> None:
-    console().print(text, markup=False)
+    console().print(text)
 
 
 def complain(text: str) -> None:
-    console(stderr=True).print(text, markup=False)
+    console(stderr=True).print(text)
 
 
 @contextmanager

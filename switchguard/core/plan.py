@@ -20,6 +20,7 @@ stands on an exempt client is lifted. A pause, or exemptions that cannot be read
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from switchguard.core.brakes import brake
@@ -210,7 +211,21 @@ def _all_refused(slot: Slot, want: Want | None, held: HeldSlot | None, objection
 
 
 def _why(want: Want, exempt: Sequence[Exemption], situation: Situation) -> str:
-    return "; ".join(_cause(wish.verdict, wish.note, exempt, situation) for wish in want.wishes)
+    causes = "; ".join(_cause(wish.verdict, wish.note, exempt, situation) for wish in want.wishes)
+    return ", ".join((causes, *_for_everyone(want, exempt, situation)))
+
+
+def _for_everyone(want: Want, exempt: Sequence[Exemption], situation: Situation) -> Iterable[str]:
+    """Told once, however many ask for it."""
+    meant = [wish.verdict for wish in want.wishes if everyone_meant(wish.verdict)]
+    if not meant:
+        return
+    yield UNSPARING
+    if many := how_many_now(replace(meant[0], penalty=want.penalty), situation.attribution):
+        yield many
+    spared = spared_by(exempt, situation.attribution, situation.policy, situation.now)
+    if spared is not None:
+        yield f"overriding the exemption: {spared.why}"
 
 
 def _cause(verdict: Verdict, note: str, exempt: Sequence[Exemption], situation: Situation) -> str:
@@ -218,20 +233,12 @@ def _cause(verdict: Verdict, note: str, exempt: Sequence[Exemption], situation: 
     told = [verdict.because]
     if verdict.requested_by is not None:
         told.append(f"asked for by {verdict.requested_by}")
-    if everyone_meant(verdict):
-        told += [it for it in (UNSPARING, how_many_now(verdict, situation.attribution)) if it]
-    if overrides_exemption(verdict):
-        spared = _spared(verdict, exempt, situation)
+    if overrides_exemption(verdict) and not everyone_meant(verdict):
+        spared = exempt_by(subject(verdict, situation.attribution), exempt, situation.now)
         told += [f"overriding the exemption: {spared.why}"] if spared is not None else []
     if note:
         told.append(f"not at the first choice: {note}")
     return ", ".join(told)
-
-
-def _spared(verdict: Verdict, exempt: Sequence[Exemption], situation: Situation) -> Exemption | None:
-    if everyone_meant(verdict):
-        return spared_by(exempt, situation.attribution, situation.policy, situation.now)
-    return exempt_by(subject(verdict, situation.attribution), exempt, situation.now)
 
 
 # --- all together ----------------------------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ class KeptSessions:
         self._endpoints, self._keep_s, self._monotonic = endpoints, keep_s, monotonic
         self._kept = {name: _Kept(settled=Settled(monotonic)) for name in endpoints}
         self._second = {name: _Kept(settled=Settled(monotonic)) for name in endpoints}
+        self._closed = False
 
     @contextmanager
     def open(self, device: Device) -> Iterator[Session]:
@@ -67,13 +68,14 @@ class KeptSessions:
         except BaseException:
             session.close()  # in the middle of something: nobody knows what the other end still says
             raise
-        if session.rest():
+        if not self._closed and session.rest():
             kept.session, kept.used_at = session, self._monotonic()
         else:
             session.close()
 
     def close(self) -> None:
-        """Closes what rests; a session in use closes when its user is done."""
+        """Closes what rests; a session in use closes when its user is done, and so does every one from now on."""
+        self._closed = True
         for kept in (*self._kept.values(), *self._second.values()):
             if kept.lock.acquire(blocking=False):
                 try:

@@ -238,7 +238,11 @@ class SnmpClient:
     # --- asking ------------------------------------------------------------------------------------------------------
 
     async def _with_line(self, context: str, work: Callable[[Line], Awaitable[_T]]) -> _T:
-        line = self._line(await self._resolved(), context)
+        address = await self._resolved()
+        try:
+            line = self._line(address, context)
+        except OSError as error:  # no way there, or no descriptor left
+            raise Unreachable(self._device, f"no socket to {address[0]}: {error}") from error
         try:
             return await work(line)
         finally:

@@ -95,7 +95,10 @@ class GufoLine:
         return page
 
     def close(self) -> None:
+        """gufo closes a socket when nobody has it any more. Errors hold on to lines, and those would hold on to it till
+        the garbage collector comes by, which may be after the last descriptor was used up."""
         self._wire.close()
+        del self._socket
 
     def _notes(self, column: Oid, after: Index, repetitions: int) -> GetIter | None:
         if not after:
@@ -148,7 +151,7 @@ class UserLine(GufoLine):
         access = key.access
         assert access.auth_key is not None  # noqa: S101 - SnmpClient has seen to it
         assert access.priv_key is not None  # noqa: S101
-        self._engine = SnmpV3ClientSocket(_name(address), b"", "", 0, b"", 0, b"", 0, 0, 0, 0)
+        engine = SnmpV3ClientSocket(_name(address), b"", "", 0, b"", 0, b"", 0, 0, 0, 0)
         self._protocol = access.auth_protocol
         auth_key, priv_key = (_master(self._protocol, it) for it in (access.auth_key, access.priv_key))
         self._user = User(
@@ -157,9 +160,10 @@ class UserLine(GufoLine):
             priv_key=_CIPHERS[access.priv_protocol](priv_key, KeyType.Master),
             key_expansion=KeyExpansion.Blumenthal if key.blumenthal else KeyExpansion.Cisco,
         )
-        self._guard = _Guard(self._engine.get_fd())
+        self._guard = _Guard(engine.get_fd())
         self._trusts: bool | None = None
-        super().__init__(self._engine, self._guard, second)
+        super().__init__(engine, self._guard, second)
+        self._engine = engine
 
     @property
     def agent(self) -> Agent | None:
@@ -182,7 +186,8 @@ class UserLine(GufoLine):
         return await page(column, after, repetitions, wait_s)
 
     async def _is_met(self, wait_s: float) -> bool:
-        if self._trusts is None:
+        """Also again, where an agent that restarted does not take our clock for its own any more."""
+        if self._trusts is None or (self._trusts and not self._guard.is_met):
             try:
                 await self._meet(wait_s)
                 self._trusts = True
@@ -191,16 +196,23 @@ class UserLine(GufoLine):
         return self._trusts
 
     async def _meet(self, wait_s: float) -> None:
-        engine, user, guard = self._engine, self._user, self._guard
+        user, guard = self._user, self._guard
         if guard.agent is None:
-            await guard.ask(engine.send_refresh, engine.recv_refresh, wait_s)
-            name = engine.get_engine_id()
+            await self._refresh(wait_s)
+            name = self._engine.get_engine_id()
             key = _HASHES[self._protocol].get_localized_key(user.get_auth_key(), name)
             guard.agent = Agent(name, user.name.encode(), self._protocol, key)
             algorithms = user.get_auth_alg(), user.get_auth_key(), user.get_priv_alg(), user.get_priv_key()
-            engine.set_keys(user.name, *algorithms)
-        await guard.ask(engine.send_refresh, engine.recv_refresh, wait_s)
+            self._engine.set_keys(user.name, *algorithms)
+        await self._refresh(wait_s)
         guard.is_met = True
+
+    async def _refresh(self, wait_s: float) -> None:
+        await self._guard.ask(lambda: self._engine.send_refresh(), lambda: self._engine.recv_refresh(), wait_s)
+
+    def close(self) -> None:
+        super().close()
+        del self._engine
 
 
 class _Wire:
@@ -246,7 +258,7 @@ class _Wire:
             return  # an old answer, a refusal by ICMP, or no SNMP at all: the real answer may still come
         except StopAsyncIteration:
             answer.set_exception(_Unclear())
-        except (NoSuchInstance, _Unclear) as error:
+        except (NoSuchInstance, _Unclear, Silence) as error:
             answer.set_exception(error)
         except OSError:
             answer.set_exception(Silence())
@@ -291,12 +303,16 @@ class _Guard(_Wire):
         self._network.send(question)
 
     def _admit(self) -> None:
-        """_Unclear where the agent objects to how it was asked: nobody signs such a report."""
+        """_Unclear where the agent objects to how it was asked: nobody signs such a report. Silence where it has signed
+        something that is not enciphered: that our clock is not its own (RFC 3414 3.2 (7)), since it restarted."""
         datagram = self._network.recv(_LARGEST)
         found = envelope(datagram)
         if found.message != self._asked:
             raise NoEnvelope
         if self._is_genuine(datagram, found):
+            if self.is_met and not found.is_encrypted:
+                self.is_met = False
+                raise Silence
             self._inside.send(datagram)
         elif found.is_authenticated:
             raise NoEnvelope
@@ -304,9 +320,7 @@ class _Guard(_Wire):
             raise _Unclear
 
     def _is_genuine(self, datagram: bytes, found: Envelope) -> bool:
-        if self.agent is None:
-            return not found.is_authenticated
-        return self.agent.wrote(datagram, found) and (found.is_encrypted or not self.is_met)
+        return not found.is_authenticated if self.agent is None else self.agent.wrote(datagram, found)
 
 
 def community_line(address: Address, community: str, second: Line, bulk: bool = True) -> GufoLine:

@@ -15,16 +15,18 @@ SIZES: Mapping[str, int] = {
     "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40,
 }  # fmt: skip
 
+LONGEST = timedelta(days=36_525)
+"""Times are counted from now in both directions, sixteenfold for what is to be forgotten: calendars begin and end."""
+
 _AMOUNT = re.compile(r"(?P<number>\d{1,12}(?:\.\d{1,6})?) ?(?P<unit>%|[A-Za-z]+)", re.ASCII)
 
 
 def parse_duration(text: str) -> timedelta:
-    """`10s`, `5m`, `2h`, `2d`, `1w`; more than nothing."""
-    seconds = _parse(text, DURATIONS, "a duration", "10s, 5m, 2h, 2d")
-    try:
-        duration = timedelta(seconds=float(seconds))
-    except OverflowError:
-        raise ValueError(f"{text!r} is longer than a calendar") from None
+    """`10s`, `5m`, `2h`, `2d`, `1w`; more than nothing, and no more than LONGEST."""
+    seconds = float(_parse(text, DURATIONS, "a duration", "10s, 5m, 2h, 2d"))
+    if seconds > LONGEST.total_seconds():
+        raise ValueError(f"{text!r} is more than a hundred years")
+    duration = timedelta(seconds=seconds)
     if not duration:
         raise ValueError(f"{text!r} is no time at all")
     return duration

@@ -261,12 +261,15 @@ class Demo:
         self.say(f"{OFFENDER} is back on the network")
 
     def the_others(self, pulse: Pulse, everybody: list[str], since: float) -> None:
-        hurt = [name for name in everybody if name != OFFENDER and pulse.lost(name, since, time.time())]
+        others, now = [name for name in everybody if name != OFFENDER], time.time()
+        hurt = [name for name in others if pulse.is_cut(name, since, now)]
+        lost = sum(pulse.lost(name, since, now) for name in others)
         self.evening.collateral = len(hurt)
         kind: Kind = "bad" if hurt else "good"
-        self.tell(
-            kind, f"{len(everybody) - 1 - len(hurt)} of {len(everybody) - 1} other clients lost not a single ping"
+        fate = (
+            f"were never cut off, though this machine lost {lost} of their pings" if lost else "lost not a single ping"
         )
+        self.tell(kind, f"{len(others) - len(hurt)} of {len(others)} other clients {fate}")
 
     def gentler_penalties(self) -> None:
         """By hand, for somebody who only needs to be slowed down."""
@@ -405,7 +408,7 @@ def quick_site() -> Path:
     site = Path(os.environ["SWITCHGUARD_SITE"])
     policy = site / "switchguard.yaml"
     text = re.sub(r"penalty: {.*}", f"penalty: {{block: mac, lasts: {LASTS_S}s}}", policy.read_text())
-    text = re.sub(r"poll: {.*}", "poll: {nat_size: 1s, nat: 1s, tables: 5s}", text)
+    text = re.sub(r"poll: {.*}", "poll: {nat_size: 1s, nat: 1s, tables: 5s, nat_ceiling: 100%}", text)
     text += f"identity: {{follow_above: {FOLLOW_ABOVE}}}\n"
     policy.write_text(text)
     return site

@@ -5,7 +5,7 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -16,6 +16,8 @@ from switchguard.lab.ping import echo_request, echoed
 BEAT_S = 0.2
 LATE_S = 1.0
 """An answer that takes longer is none: in the lab they take less than a millisecond."""
+IN_A_ROW = 3
+"""A request or two may be lost on a busy machine; whoever is cut loses them all."""
 
 
 @dataclass(slots=True)
@@ -51,6 +53,15 @@ class Pulse:
         """Requests of that time that stayed unanswered; the last second is still open and does not count."""
         return sum(1 for _moment in self._misses(client, since, min(until, time.time() - LATE_S)))
 
+    def is_cut(self, client: str, since: float, until: float) -> bool:
+        """Whether IN_A_ROW requests of that time stayed unanswered, one after the other."""
+        missed, row = set(self._misses(client, since, min(until, time.time() - LATE_S))), 0
+        for moment in tuple(self._sent[client]):
+            row = row + 1 if moment in missed else 0
+            if row == IN_A_ROW:
+                return True
+        return False
+
     def first_lost(self, client: str, since: float) -> float | None:
         """When the first request was sent that nobody answered."""
         return min(self._misses(client, since, time.time() - LATE_S), default=None)
@@ -78,11 +89,15 @@ class Pulse:
             for name, line in self._lines.items():
                 self._send(name, line, identifier)
             due += self.beat_s
-            while (left := due - time.monotonic()) > 0:
-                for line in select.select([*names], [], [], left)[0]:
-                    sequence = echoed(line.recv(2048), identifier)
-                    if sequence is not None:
-                        self._answered[names[line]].add(sequence)
+            self._hear(names, identifier, due)
+
+    def _hear(self, names: Mapping[socket.socket, str], identifier: int, until: float) -> None:
+        """What has come is heard even when it is late for the next beat."""
+        while heard := select.select([*names], [], [], max(until - time.monotonic(), 0.0))[0]:
+            for line in heard:
+                sequence = echoed(line.recv(2048), identifier)
+                if sequence is not None:
+                    self._answered[names[line]].add(sequence)
 
     def _send(self, name: str, line: socket.socket, identifier: int) -> None:
         sequence = len(self._sent[name])

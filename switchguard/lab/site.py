@@ -75,7 +75,7 @@ _HOST = """\
 _POLICY = """\
 # The lab's policy: quick, because nobody wants to wait for a lab.
 mode: enforce
-poll: {{nat_size: 2s, nat: 2s, tables: 5s, counters: 5s}}
+poll: {{nat_size: 2s, nat: 2s, tables: 5s, counters: 5s, nat_ceiling: 100%}}
 link: {{device: {gateway}, interface: wan0, capacity: 200Mbps}}
 zones:
   {first}: {{networks: [{networks[0]}], enforce_at: core}}

@@ -16,8 +16,10 @@ from typing import Any
 
 import pytest
 
+from switchguard.cli.act import overruling
 from switchguard.cli.main import run
 from switchguard.cli.wiring import site_directory
+from switchguard.core.changes import HeldSlot, Slot
 from switchguard.core.decide import manual
 from switchguard.core.everybody import everyone_on
 from switchguard.core.model import (
@@ -32,7 +34,7 @@ from switchguard.core.model import (
     Role,
     Snapshot,
 )
-from switchguard.core.penalties import SessionCap
+from switchguard.core.penalties import RateLimit, SessionCap
 from switchguard.edge.ledger import SqlLedger
 from switchguard.edge.snapshots import save_snapshot
 
@@ -190,10 +192,14 @@ MISTYPED = (
     (("block", "mac", "0200.0000.000g"), "'0200.0000.000g' is not a MAC address"),
     (("block", "mac", str(MAC), "--for", "soon"), "'soon' is not a duration; write a duration like 10s, 5m, 2h, 2d"),
     (("block", "mac", str(MAC), "--for", "0s"), "'0s' is no time at all"),
+    (("block", "mac", str(MAC), "--for", "3000000d"), "'3000000d' is more than a hundred years"),
+    (("block", "mac", str(MAC), "--vlan", "4095"), "--vlan"),
+    (("block", "mac", str(MAC), "--on", "core"), "no device called 'core'. There are: gw, sw1"),
     (("block", "mac", str(MAC), "--on", "sw11"), "no device called 'sw11'; did you mean 'sw1'? There are: gw, sw1"),
     (("block", "ip", "10.10.0.300"), "'10.10.0.300' is not an IP address; write it like 10.10.0.107"),
     (("limit", "mac", str(MAC), "--rate", "64"), "'64' has no unit; write a rate like 64kbps"),
     (("cap", "ip", "10.10.0.7", "--sessions", "0"), "--sessions"),
+    (("cap", "everyone", "--sessions", "4294967296", "--on", "gw"), "--sessions"),
     (("cap", "everyone", "--sessions", "500"), "--on"),
     (("cap", "everyone", "--sessions", "500", "--on", "gww"), "no device called 'gww'; did you mean 'gw'?"),
     (
@@ -382,6 +388,24 @@ def test_who_is_exempt_from_now_on_ends_a_cap_for_everyone(prompt: Prompt) -> No
         ("everyone:gw", "exempted: keynote")
     ]
     assert "everyone on gw" in prompt.types("penalties", "--history").out
+
+
+def test_what_people_and_networks_write_is_shown_as_it_is(prompt: Prompt) -> None:
+    """Square brackets and colons mean something to the library that makes the tables."""
+    now, why = datetime.now(UTC), "[/b] [red]full[/red] :a:"
+    ledger = SqlLedger(prompt.site / "state" / "switchguard.db")
+    ledger.sentence([manual(everyone_on("gw"), SessionCap(500), now, None, why, "ada", on_device="gw")], (), now)
+    ledger.close()
+    assert why in prompt.types("penalties").out
+
+
+def test_of_several_causes_the_hardest_is_named() -> None:
+    now = datetime.now(UTC)
+    cap, limit = (manual(everyone_on("gw"), it, now, None, "", "ada") for it in (SessionCap(800), RateLimit(64_000)))
+    boxed = HeldSlot(Slot("gw", "limit"), RateLimit(64_000, within=20_000_000), "verified", (limit.id,), now)
+    held = [HeldSlot(Slot("gw", "cap"), SessionCap(300), "verified", (cap.id, "another"), now), boxed]
+    assert overruling(cap, held) == {"a cap of 300 sessions"}
+    assert overruling(limit, held) == set()
 
 
 def test_with_nothing_on_record_there_is_nothing_to_release(prompt: Prompt) -> None:

@@ -107,6 +107,19 @@ def test_of_two_requests_the_lower_number_counts_and_the_other_stays_behind_it()
     assert eased.after == SessionCap(800)
 
 
+def test_what_it_means_is_told_once_however_many_ask_for_it() -> None:
+    asked = everyone(300, override=True), everyone(800, override=True, who="ben")
+    (change,) = made(*asked, exemptions=[SERVERS]).changes
+    assert sorted(change.why.split(", it holds", 1)[0].split("; ")) == [
+        "the table is full, asked for by anna",
+        "the table is full, asked for by ben",
+    ]
+    assert change.why.endswith(
+        ", it holds for each address behind that gateway, whoever has it: such a line can spare nobody, 2 of 2 clients"
+        " seen there have more now, overriding the exemption: servers"
+    )
+
+
 def test_a_client_s_own_cap_is_another_slot() -> None:
     alone = request(7, SessionCap(20))
     plan = made(everyone(), alone)

@@ -117,6 +117,8 @@ class Replay:
     walked: tuple[tuple[int, ...], ...] = ()
     rows: Rows = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
+    damaged: bool = False
+    """Whether an answer is not as it was recorded. Names in it may lead to questions that the device would refuse."""
 
     @classmethod
     def load(cls, path: Path) -> "Replay":
@@ -185,6 +187,8 @@ class Replay:
         self.asked.append((verb, question))
         if question in self.refusals:
             raise CommandRefused(self.device.name, question, self.refusals[question])
+        if (verb, question) not in self.answers and self.damaged:
+            raise CommandRefused(self.device.name, question, "there is no such thing")
         if (verb, question) not in self.answers:
             raise NotRecorded(
                 f"{verb} {question!r}; recorded: {sorted(self.answers)}, refused: {sorted(self.refusals)}"

@@ -1,5 +1,6 @@
 """Limits by address on IOS: where they are put, in what order lines are typed, and what is left of them afterwards."""
 
+from importlib import import_module
 from ipaddress import ip_address
 from typing import cast
 
@@ -204,6 +205,25 @@ def test_an_address_on_two_networks_is_nobody_s(router: ConfiguredSwitch) -> Non
     assert router.commits == 0
 
 
+@pytest.mark.parametrize("vrf", ["vrf forwarding GUESTS", "ip vrf forwarding GUESTS"])
+def test_an_address_that_may_be_in_two_vrfs_is_nobody_s(router: ConfiguredSwitch, vrf: str) -> None:
+    shown = router.answers["show running-config"]
+    router.answers = {
+        **router.answers,
+        "show running-config": lambda it: shown(it).replace("interface Vlan20\n", f"interface Vlan20\n {vrf}\n"),
+    }
+    why = r"10\.77\.0\.7 may be behind routers of GUESTS and the global table, and nobody can say who is meant"
+    with pytest.raises(DeviceError, match=why):
+        DRIVER.push(router, [BEHIND_A_ROUTER])
+    DRIVER.push(router, [NEAR])
+    assert DRIVER.enforced(router) == {NEAR.slot: RateLimit(64_000)}
+
+
+def test_a_question_is_no_longer_than_ios_reads() -> None:
+    ios = import_module("switchguard.drivers.cisco_ios")
+    assert max(map(len, (ios.SHOW_CONFIG, ios.SHOW_ROUTER_CONFIG))) <= 254
+
+
 # --- other people's lines --------------------------------------------------------------------------------------------
 
 
@@ -309,6 +329,25 @@ def test_numbers_of_entries_make_no_difference(router: ConfiguredSwitch) -> None
 
     router.answers = {**router.answers, "show running-config": numbered}
     assert DRIVER.enforced(router) == {NEAR.slot: RateLimit(64_000), OF_IPV6.slot: RateLimit(64_000)}
+
+
+def test_a_policer_on_several_lines_is_not_typed_again(router: ConfiguredSwitch) -> None:
+    """A router would announce no change, and the whole commit be refused."""
+    DRIVER.push(router, [NEAR])
+    whole, shown = router.text(), router.answers["show running-config"]
+    apart = POLICED.replace(" conform", "\n   conform").replace(" exceed", "\n   exceed")
+    router.answers = {**router.answers, "show running-config": lambda it: shown(it).replace(POLICED, apart)}
+    router.type_in("interface Vlan10\n no service-policy output SWITCHGUARD-DOWN-Vl10")
+    DRIVER.push(router, [NEAR])
+    assert (DRIVER.enforced(router), router.text()) == ({NEAR.slot: RateLimit(64_000)}, whole)
+
+
+def test_an_address_that_looks_like_a_mac_in_part_can_be_limited(router: ConfiguredSwitch) -> None:
+    odd = Change(Slot("sw1", "limit", address=ip_address("2001:db8:aa:bb:cc:dd:ee:ff")), None, RateLimit(64_000))
+    DRIVER.push(router, [odd])
+    assert DRIVER.enforced(router) == {odd.slot: RateLimit(64_000)}
+    DRIVER.push(router, [odd.inverse()])
+    assert DRIVER.enforced(router) == {}
 
 
 def test_a_policer_below_the_least_is_refused(router: ConfiguredSwitch) -> None:

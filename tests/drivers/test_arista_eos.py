@@ -341,6 +341,44 @@ def test_a_limit_in_one_direction_is_repaired(switch: ConfiguredSwitch) -> None:
     assert DRIVER.enforced(switch) == {LIMIT.slot: RateLimit(64_000)}
 
 
+DETACHED = "interface Ethernet7\n no service-policy type qos input SWITCHGUARD-Et7"
+
+
+def test_a_port_whose_policy_somebody_has_detached_is_still_shaped_and_can_be_released(
+    switch: ConfiguredSwitch,
+) -> None:
+    before = switch.text()
+    DRIVER.push(switch, [LIMIT])
+    switch.type_in(DETACHED)
+    assert DRIVER.enforced(switch) == {LIMIT.slot: RateLimit(0)}
+    DRIVER.push(switch, [Change(LIMIT.slot, RateLimit(0), None)])
+    assert switch.text() == before
+
+
+def test_a_port_whose_policy_somebody_has_detached_is_limited_anew(switch: ConfiguredSwitch) -> None:
+    DRIVER.push(switch, [LIMIT])
+    switch.type_in(DETACHED)
+    DRIVER.push(switch, [LIMIT])
+    assert DRIVER.enforced(switch) == {LIMIT.slot: RateLimit(64_000)}
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        f"{DETACHED}\n shape rate 10000 kbps",
+        f"policy-map type quality-of-service VOICE\n{DETACHED}\n service-policy type qos input VOICE",
+    ],
+    ids=["shaped otherwise", "another policy"],
+)
+def test_a_port_that_somebody_has_taken_over_is_theirs(switch: ConfiguredSwitch, typed: str) -> None:
+    DRIVER.push(switch, [LIMIT])
+    switch.type_in(typed)
+    before = switch.text()
+    assert DRIVER.enforced(switch) == {}
+    DRIVER.push(switch, [LIMIT.inverse()])
+    assert switch.text() == before
+
+
 def test_a_preview_is_the_device_s_diff_and_commits_nothing(switch: ConfiguredSwitch) -> None:
     diff = DRIVER.preview(switch, [BLOCK])
     assert diff.source == "device"

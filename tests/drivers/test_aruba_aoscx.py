@@ -86,9 +86,35 @@ def test_a_policy_that_is_applied_no_more_is_no_limit() -> None:
     switch = Model()
     DRIVER.push(switch, [LIMIT])
     switch.type_in(f"interface 1/1/7\n    no apply policy {OURS} in")
-    assert LIMIT.slot not in DRIVER.enforced(switch)
+    assert DRIVER.enforced(switch)[LIMIT.slot] == RateLimit(0)
     DRIVER.push(switch, [LIMIT])
     assert DRIVER.enforced(switch)[LIMIT.slot] == LIMIT.after
+
+
+@pytest.mark.parametrize("typed", range(1, 13))
+def test_whatever_a_lost_session_left_is_found_and_taken_away(typed: int) -> None:
+    switch = Model()
+    start = switch.text()
+    switch.type_in("\n".join(DRIVER.render([LIMIT])[:typed]))
+    stands = DRIVER.enforced(switch)[LIMIT.slot]
+    DRIVER.push(switch, [Change(LIMIT.slot, stands, None)])
+    assert switch.text() == start
+
+
+@pytest.mark.parametrize(
+    ("port", "section"), [("1/1/7", "interface 1/1/7"), ("lag100", "interface lag 100 multi-chassis static")]
+)
+@pytest.mark.parametrize("ending", ["", " per-interface"])
+def test_somebody_elses_policy_is_seen_whatever_follows_its_name(port: str, section: str, ending: str) -> None:
+    text = f"hostname sw1\n{section}\n    apply policy VOICE in{ending}\n"
+    switch = Model()
+    switch.answers = {
+        **switch.answers,
+        "show running-config": lambda _: text,
+        "show running-config | count": lambda _: "3",
+    }
+    with pytest.raises(DeviceError, match=f"{port} has the policy VOICE of somebody else"):
+        DRIVER.preview(switch, [Change(Slot("sw1", "limit", Station(port=port)), None, RateLimit(64_000))])
 
 
 @pytest.mark.parametrize("count", ["11", "", "1 of 14"])

@@ -6,7 +6,7 @@ from typing import cast
 
 import pytest
 from configured_switch import ConfiguredSwitch
-from model_cisco_asa import BLOCK, CAP, LIMIT, OTHER_CAP, PREPARED, Model
+from model_cisco_asa import BLOCK, CAP, LIMIT, OTHER, OTHER_CAP, PREPARED, Model
 from replay import Replay
 
 from switchguard import plugins
@@ -175,6 +175,37 @@ def test_nothing_is_written_while_the_preparation_lacks_something(line: str, why
     assert firewall.typed == []
 
 
+@pytest.mark.parametrize(
+    ("ending", "stands"),
+    [("", Block(by="address")), (" log", Block(by="address")), (" log disable inactive", Block(by="mac"))],
+)
+def test_a_line_that_is_inactive_denies_nobody(ending: str, stands: Block) -> None:
+    firewall = Model()
+    cast(Enforces, DRIVER).push(firewall, [BLOCK])
+    shown = firewall.answers["show running-config"]
+    line = "deny ip object-group SWITCHGUARD-BLOCK any"
+    firewall.answers = {"show running-config": lambda it: shown(it).replace(line, f"{line}{ending}")}
+    assert cast(Enforces, DRIVER).enforced(firewall) == {BLOCK.slot: stands}
+
+
+@pytest.mark.parametrize(
+    ("typed", "stands"),
+    [
+        ("no access-group inside_in in interface inside", Block(by="mac")),
+        ("object-group network SWITCHGUARD-BLOCK\n no network-object host 192.0.2.1", Block(by="address")),
+    ],
+    ids=["not in force", "without the entry that stays"],
+)
+def test_what_is_in_the_group_is_told_and_can_be_released(typed: str, stands: Block) -> None:
+    """Else it would be forgotten, and whoever is still in it be cut off for good, or again."""
+    firewall = Model()
+    cast(Enforces, DRIVER).push(firewall, [BLOCK, OTHER])
+    firewall.type_in(typed)
+    assert cast(Enforces, DRIVER).enforced(firewall) == {BLOCK.slot: stands, OTHER.slot: stands}
+    cast(Enforces, DRIVER).push(firewall, [Change(BLOCK.slot, stands, None)])
+    assert cast(Enforces, DRIVER).enforced(firewall) == {OTHER.slot: stands}
+
+
 def test_a_firewall_without_the_group_is_told_how_to_make_it() -> None:
     firewall = Model()
     firewall.running = {}
@@ -227,6 +258,23 @@ def test_a_cap_that_is_tightened_leaves_the_others_where_they_are() -> None:
     cast(Enforces, DRIVER).push(firewall, [Change(CAP.slot, CAP.after, SessionCap(50))])
     stands = cast(Enforces, DRIVER).enforced(firewall)
     assert stands == {CAP.slot: SessionCap(50), OTHER_CAP.slot: SessionCap(200)}
+
+
+def test_nobody_is_without_a_cap_while_it_changes() -> None:
+    firewall = Model()
+    cast(Enforces, DRIVER).push(firewall, [CAP, OTHER_CAP])
+    cast(Enforces, DRIVER).push(firewall, [Change(CAP.slot, CAP.after, SessionCap(50))])
+    typed = [line.strip() for line in firewall.typed[-1]]
+    assert typed[-1] == "no access-list SWITCHGUARD-CAP-200 extended permit ip host 10.10.0.7 any"
+    assert "set connection per-client-max 50" in typed
+
+
+def test_a_release_makes_no_policy_where_none_is_applied() -> None:
+    firewall = Model()
+    cast(Enforces, DRIVER).push(firewall, [CAP, OTHER_CAP])
+    firewall.type_in("no service-policy global_policy global")
+    cast(Enforces, DRIVER).push(firewall, [CAP.inverse()])
+    assert cast(Enforces, DRIVER).enforced(firewall) == {OTHER_CAP.slot: SessionCap(0)}
 
 
 def test_the_last_release_leaves_nothing_of_ours_in_the_policy() -> None:

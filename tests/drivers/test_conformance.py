@@ -172,7 +172,8 @@ def test_whatever_arrives_is_a_value_or_an_error(name: str, recording: Recording
     end = data.draw(st.integers(start, min(len(text), start + 80)))
     instead = data.draw(st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\r"), max_size=12))
     worse = text[:start] + data.draw(st.sampled_from((instead, text[start:end] * 2))) + text[end:]
-    value_or_error(name, recording.table, replace(whole, answers={**whole.answers, question: worse}, asked=[]))
+    damaged = replace(whole, answers={**whole.answers, question: worse}, asked=[], damaged=True)
+    value_or_error(name, recording.table, damaged)
 
 
 # --- mangled SNMP ----------------------------------------------------------------------------------------------------

@@ -193,6 +193,16 @@ def test_a_shaper_without_its_policy_shapes_nobody() -> None:
     assert DRIVER.enforced(firewall) == {LIMIT.slot: LIMIT.after}
 
 
+def test_a_policy_behind_somebody_elses_shapes_nobody_and_is_put_first_again() -> None:
+    firewall = Firewall()
+    DRIVER.push(firewall, [LIMIT])
+    firewall.configure([f"config {SHAPING}", "    move 3 before 4", "end"])
+    assert DRIVER.enforced(firewall) == {LIMIT.slot: RateLimit(0)}
+    DRIVER.push(firewall, [LIMIT])
+    assert list(firewall.tables[SHAPING]) == ["4", "3"]
+    assert DRIVER.enforced(firewall) == {LIMIT.slot: LIMIT.after}
+
+
 def test_only_the_shaper_is_typed_for_another_rate() -> None:
     firewall = Firewall()
     DRIVER.push(firewall, [LIMIT])

@@ -23,6 +23,7 @@ from switchguard.ports import ClearsSessions, Enforces, ReadsCapture
 JUNOS = cast(Enforces, plugins.driver("juniper_junos"))
 config: Any = import_module("switchguard.drivers._junos_config")
 IN_10, IN_20 = (str(MAC), 10), (str(MAC), 20)
+FILTER = "firewall family ethernet-switching filter SWITCHGUARD-10"
 
 
 @pytest.fixture
@@ -105,10 +106,29 @@ def test_a_filter_that_is_bound_nowhere_blocks_nobody_and_is_bound_again(switch:
 
 def test_what_somebody_adds_to_our_filter_is_taken_out_by_the_next_block(switch: JunosSwitch) -> None:
     JUNOS.push(switch, [BLOCK])
-    switch.type_in("set firewall family ethernet-switching filter SWITCHGUARD-10 term sent then count HITS")
-    assert JUNOS.enforced(switch) == {}
+    switch.type_in(f"set {FILTER} term sent then count HITS")
+    assert JUNOS.enforced(switch) == {BLOCK.slot: Block("address")}
     JUNOS.push(switch, [BLOCK])
     assert JUNOS.enforced(switch) == {BLOCK.slot: Block()}
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        f"set {FILTER} term sent then count HITS",
+        f"delete {FILTER} term received from destination-mac-address 02:00:00:00:00:07/48",
+        f"set {FILTER} term sent from source-mac-address 02:00:00:00:00:09/48",
+    ],
+    ids=["a counter", "one way only", "a MAC too many"],
+)
+def test_a_station_is_let_go_from_a_filter_that_somebody_has_touched(switch: JunosSwitch, typed: str) -> None:
+    """It is still stopped by what is left of it, so the release may not be taken for done."""
+    JUNOS.push(switch, [BLOCK, OTHER_BLOCK])
+    switch.type_in(typed)
+    assert JUNOS.enforced(switch)[BLOCK.slot] == Block("address")
+    JUNOS.push(switch, [Change(BLOCK.slot, Block("address"), None)])
+    assert f"{MAC}/48" not in switch.text()
+    assert JUNOS.enforced(switch)[OTHER_BLOCK.slot] == Block()
 
 
 # --- limits ----------------------------------------------------------------------------------------------------------
@@ -127,6 +147,17 @@ def test_a_limit_is_changed_in_place(switch: JunosSwitch) -> None:
         "set firewall policer SWITCHGUARD-ge-0-0-7 if-exceeding burst-size-limit 375k",
     )
     assert switch.plane.rates == {"ge-0_0_7": 2_000_000}
+
+
+def test_what_is_left_of_an_emptied_limit_is_deleted_by_its_name(switch: JunosSwitch) -> None:
+    """Without it, somebody else's policers would be meant as well."""
+    start = sorted(switch.text().splitlines())
+    JUNOS.push(switch, [LIMIT])
+    policer = "firewall policer SWITCHGUARD-ge-0-0-7"
+    switch.type_in(f"delete {policer} if-exceeding\ndelete {policer} then")
+    JUNOS.push(switch, [LIMIT.inverse()])
+    assert f"delete {policer}" in switch.typed[-1]
+    assert sorted(switch.text().splitlines()) == start
 
 
 @pytest.mark.parametrize(

@@ -110,8 +110,9 @@ def test_it_can_be_taken_back_when_the_site_no_longer_says_where_the_clients_are
         f"delete {ZONE} guests screen",
         "set security screen ids-option SWITCHGUARD alarm-without-drop",
         f"set {ZONE} untrust screen SWITCHGUARD",
+        "delete security screen ids-option SWITCHGUARD limit-session",
     ],
-    ids=["a zone lacks it", "it only alarms", "a zone too many"],
+    ids=["a zone lacks it", "it only alarms", "a zone too many", "empty, beside somebody else's"],
 )
 def test_what_is_not_as_we_wrote_it_is_mended_and_can_be_taken_back(firewall: JunosSwitch, typed: str) -> None:
     JUNOS.push(firewall, [CAP])

@@ -1,6 +1,7 @@
 """Junos: an access port goes into quarantine and comes back, and no other port does."""
 
-from typing import cast
+from importlib import import_module
+from typing import Any, cast
 
 import pytest
 from model_juniper_junos import LIMIT, MOVED, JunosSwitch, Model
@@ -14,6 +15,8 @@ from switchguard.lab.plane import PlaneState
 from switchguard.ports import Enforces
 
 JUNOS = cast(Enforces, plugins.driver("juniper_junos"))
+config: Any = import_module("switchguard.drivers._junos_config")
+quarantine: Any = import_module("switchguard.drivers._junos_quarantine")
 FAMILY = "interfaces ge-0/0/7 unit 0 family ethernet-switching"
 MEMBERS = f"{FAMILY} vlan members"
 NOTE = "firewall family ethernet-switching filter SWITCHGUARD-VLAN-ge-0-0-7"
@@ -119,6 +122,14 @@ def test_a_port_that_is_not_one_clients_access_is_left_alone(switch: JunosSwitch
     assert switch.text() == start
 
 
+def test_a_port_as_a_switch_is_delivered_is_in_no_vlan_of_its_own(switch: JunosSwitch) -> None:
+    """`set interfaces ge-0/0/7 unit 0 family ethernet-switching`, and no more."""
+    said = [config.statement(line)[1:] for line in switch.text().splitlines()]
+    bare = [*(line for line in said if "ge-0/0/7" not in line), tuple(FAMILY.split())]
+    why = quarantine.obstacle("sw1", bare, "ge-0/0/7", 99)
+    assert why == "ge-0/0/7 is no access port with one VLAN of its own: none"
+
+
 def test_a_port_without_configuration_is_refused(switch: JunosSwitch) -> None:
     nowhere = Change(Slot("sw1", "quarantine", Station(port="ge-0/0/40")), None, Quarantine(99))
     with pytest.raises(DeviceError, match="it has no port ge-0/0/40 in its configuration"):
@@ -131,6 +142,13 @@ def test_a_note_that_somebody_has_touched_is_none_of_ours(switch: JunosSwitch) -
     assert MOVED.slot not in JUNOS.enforced(switch)
     with pytest.raises(DeviceError, match="is in VLAN 99 already, and not because of us"):
         JUNOS.push(switch, [MOVED])
+
+
+def test_a_note_that_somebody_has_emptied_is_none(switch: JunosSwitch) -> None:
+    JUNOS.push(switch, [MOVED])
+    switch.type_in(f"delete {NOTE} term from-v10\ndelete {NOTE} term to-quarantine")
+    assert f"set {NOTE}" in switch.text().splitlines()
+    assert MOVED.slot not in JUNOS.enforced(switch)
 
 
 def test_a_limit_of_the_same_port_stays(switch: JunosSwitch) -> None:

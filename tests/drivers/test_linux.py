@@ -97,6 +97,16 @@ def test_a_set_that_no_rule_looks_into_enforces_nothing() -> None:
     assert driver.enforced(answering("nft -j list table inet switchguard", listing)) == {}
 
 
+def test_what_was_not_in_force_does_not_come_into_force_by_the_way() -> None:
+    """Whoever was released meanwhile would be blocked again, and nobody know why."""
+    device, other = Model(), Change(Slot("gw1", "block", address=ip_address("10.10.0.8")), None, Block("address"))
+    driver.push(device, [change(Block("address"))])
+    device.feed("nft -f -", "flush chain inet switchguard block_in\nflush chain inet switchguard block_through\n")
+    assert driver.enforced(device) == {}
+    driver.push(device, [other])
+    assert driver.enforced(device) == {other.slot: Block("address")}
+
+
 def test_an_error_is_not_an_absent_table() -> None:
     session = Replay.load(RECORDINGS / "linux" / "enforced" / "no_table")
     command = "nft -j list table inet switchguard"

@@ -182,6 +182,26 @@ def test_a_bond_is_named_where_there_is_one_chip() -> None:
     assert {item.fields["ports"] for item in router.lists[CHIP]} == {"bond1"}
 
 
+def named(port: str) -> Router:
+    """The only port that the chip forwards for."""
+    router = switch()
+    router.lists = {**router.lists, "/interface bridge port": (Item({"interface": port}, "H"),)}
+    return router
+
+
+def test_a_port_whose_name_has_blanks_is_quoted() -> None:
+    diff = DRIVER.preview(named("ether2 (hall 1)"), [BLOCK])
+    assert f'{CHIP} add switch=switch1 ports="ether2 (hall 1)" src-mac-address=' in diff.text
+
+
+@pytest.mark.parametrize("port", ['hall"; /system reset', "$hall", "hall,ether9", "hall; x", "[:beep]", "hall\\"])
+def test_a_port_whose_name_might_say_more_is_put_into_no_command(port: str) -> None:
+    router = named(port)
+    with pytest.raises(DeviceError, match="is no name that is put into a command; give it another one"):
+        DRIVER.push(router, [BLOCK])
+    assert router.typed == []
+
+
 @pytest.mark.parametrize(
     "damage",
     [

@@ -108,6 +108,49 @@ def test_members_that_no_rule_looks_at_are_shown_and_can_be_released() -> None:
     assert "SWITCHGUARD" not in router.text()
 
 
+@pytest.mark.parametrize(
+    "typed", ["rule 5 action accept", "rule 10 source address 10.10.0.0/24"], ids=["a rule before", "a narrower one"]
+)
+def test_what_lets_members_through_is_found_and_taken_out_with_the_next_push(typed: str) -> None:
+    router = Model()
+    one, two = change(Block(), MAC), change(Block(), "02:00:00:00:00:08")
+    DRIVER.push(router, [one, two])
+    whole = router.text()
+    router.configure([f"set firewall ipv4 name SWITCHGUARD {typed}"])
+    assert set(DRIVER.enforced(router).values()) == {Block("address")}
+    DRIVER.push(router, [one])
+    assert router.text() == whole
+
+
+def test_a_description_lets_nobody_through() -> None:
+    router = Model()
+    block = change(Block(), MAC)
+    DRIVER.push(router, [block])
+    router.configure(["set firewall ipv4 name SWITCHGUARD rule 10 description 'see the desk'"])
+    assert dict(DRIVER.enforced(router)) == {block.slot: Block()}
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        ("action drop", "source group mac-group SWITCHGUARD"),
+        ("action jump", "jump-target SWITCHGUARD"),
+    ],
+    ids=["group", "ruleset"],
+)
+def test_what_somebody_elses_rule_refers_to_outlives_the_last_member(typed: Sequence[str]) -> None:
+    """Without it no commit would go through, and nobody could be released any more."""
+    router = Model()
+    block = change(Block(), MAC)
+    DRIVER.push(router, [block])
+    router.configure([f"set firewall ipv4 forward filter rule 15 {line}" for line in typed])
+    DRIVER.push(router, [block.inverse()])
+    assert dict(DRIVER.enforced(router)) == {}
+    assert MAC not in router.text()
+    DRIVER.push(router, [block])
+    assert dict(DRIVER.enforced(router)) == {block.slot: Block()}
+
+
 def test_other_ports_take_the_place_of_those_before() -> None:
     router = Model()
     DRIVER.push(router, [change(RestrictPorts(80), "10.10.0.7")])
@@ -280,6 +323,18 @@ def test_before_1_4_no_limit_is_written_where_something_is_in_the_way(router: Mo
     with pytest.raises(DeviceError, match=why):
         DRIVER.push(router, [change(RateLimit(64_000), "10.10.0.7")])
     assert router.typed == []
+
+
+@pytest.mark.parametrize("router", [Model(), Old("")], ids=["1.4", "1.3"])
+def test_limits_stay_in_force_when_the_site_no_longer_names_the_lan(router: Model) -> None:
+    one, two = change(RateLimit(64_000), "10.10.0.7"), change(RateLimit(64_000), "10.10.0.8")
+    DRIVER.push(router, [one, two])
+    bound = {line for line in router.running if line[-1].startswith("SWITCHGUARD-")}
+    router.device = replace(router.device, lan_interfaces=())
+    assert dict(DRIVER.enforced(router)) == {it.slot: it.after for it in (one, two)}
+    DRIVER.push(router, [two.inverse()])
+    assert dict(DRIVER.enforced(router)) == {one.slot: RateLimit(64_000)}
+    assert bound <= router.running
 
 
 def test_before_1_4_limits_are_of_one_family() -> None:

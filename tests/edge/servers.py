@@ -116,14 +116,10 @@ def snmpd(directory: Path, port: int, contexts: Mapping[str, int] | None = None)
     )
     config = directory / "snmpd.conf"
     config.write_text(f"rocommunity public 127.0.0.1\n{users}{_in_contexts(contexts or {})}")
-    env = {
-        **os.environ,
-        "SNMP_PERSISTENT_DIR": str(directory / "persistent"),
-        "MIBS": "",
-        "SNMPCONFPATH": str(directory),
-    }
+    kept = directory / "persistent"
+    env = {**os.environ, "SNMP_PERSISTENT_DIR": str(kept), "MIBS": "", "SNMPCONFPATH": f"{directory}:{kept}"}
     pid_file = directory / "pid"  # snmpd deletes it at the end, as root even a device node
-    command = ["/usr/sbin/snmpd", "-f", "-Le", "-C", "-c", str(config), "-p", str(pid_file), f"udp:127.0.0.1:{port}"]
+    command = ["/usr/sbin/snmpd", "-f", "-Le", "-p", str(pid_file), f"udp:127.0.0.1:{port}"]
     with _running(command, b"NET-SNMP version", env):
         yield port
 

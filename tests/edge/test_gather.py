@@ -240,7 +240,7 @@ def test_a_session_that_does_not_open_is_a_gap_of_every_table() -> None:
 def test_a_platform_without_a_driver_is_a_gap_with_the_choices() -> None:
     strange = Device("x1", "abacus", Role.ACCESS)
     snapshot = gather([strange], doors(), {"fdb"}, ticking(), driver_of=driver_of)
-    assert snapshot.gaps == (Gap("x1", "fdb", "no driver called 'abacus' There are: arista_eos, cisco_ios, linux"),)
+    assert snapshot.gaps == (Gap("x1", "fdb", "no driver called 'abacus'. There are: arista_eos, cisco_ios, linux"),)
 
 
 def test_only_gateways_are_asked_for_translations() -> None:

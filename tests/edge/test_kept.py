@@ -109,6 +109,15 @@ def test_closing_leaves_nothing_open(bench: Bench) -> None:
     assert bench.ask() != first
 
 
+def test_what_is_in_use_at_the_end_is_closed_when_its_user_is_done(bench: Bench) -> None:
+    """A service that reads its site anew opens sessions of its own; those of before would occupy lines for ever."""
+    with bench.kept.open(GW) as first, bench.kept.open_now(GW) as second:
+        used = first.ask(CONNECTION), second.ask(CONNECTION)
+        bench.kept.close()
+    with bench.kept.open(GW) as first, bench.kept.open_now(GW) as second:
+        assert not {first.ask(CONNECTION), second.ask(CONNECTION)}.intersection(used)
+
+
 def test_an_agent_that_was_silent_is_asked_again_by_the_next_use() -> None:
     """Also when a poll comes so often that the session never rests long enough to be opened anew."""
     asked: list[tuple[int, ...]] = []

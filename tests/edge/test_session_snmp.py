@@ -220,6 +220,16 @@ def test_missing_credentials_are_named_before_anything_is_sent(access: SnmpAcces
         client(access)
 
 
+@pytest.mark.parametrize("version", ["1", "2c", "3"])
+def test_an_address_to_which_no_socket_leads_is_unreachable(version: Literal["1", "2c", "3"]) -> None:
+    """Linux lets nobody send to everybody unasked."""
+    asking = SnmpClient("sw1", "255.255.255.255", replace(v3(161), version=version, community=Secret("public")))
+    with pytest.raises(Unreachable, match="no socket to"):
+        asking.walk(SYSTEM)
+    with asking.ahead([[SYSTEM]]), pytest.raises(Unreachable, match="no socket to"):
+        asking.walk(SYSTEM)
+
+
 def test_a_name_without_an_address_is_unreachable() -> None:
     with pytest.raises(Unreachable, match="no address for 'nowhere'"):
         SnmpClient("sw1", "nowhere", v2c(161)).walk(SYSTEM)

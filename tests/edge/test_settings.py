@@ -331,7 +331,7 @@ def test_a_secret_in_plain_text_is_refused_and_not_repeated(
         (
             "cisco_nxos",
             "mlag_peer: acc2",
-            "hosts.yaml:16: acc1: mlag_peer: no device called 'acc2' There are: gw1",
+            "hosts.yaml:16: acc1: mlag_peer: no device called 'acc2'. There are: gw1",
         ),
         (
             "cisco_nxos",

@@ -1,21 +1,24 @@
 """SNMPv3 over gufo-snmp: who is between us and an agent can keep answers back, and neither invent nor change any."""
 
 import asyncio
+import gc
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from servers import AUTH_KEY, PRIV_KEY, SNMP_USERS
+from servers import AUTH_KEY, PRIV_KEY, SNMP_USERS, free_port, snmpd
 
 from switchguard.edge.session_snmp import SnmpClient
 from switchguard.edge.snmp_gufo import UserLine
-from switchguard.edge.snmp_line import EngineKey, Index, Page, Reply
+from switchguard.edge.snmp_line import EngineKey, Index, Page, Reply, Silence
 from switchguard.edge.snmp_usm import Agent, NoEnvelope, envelope
 from switchguard.errors import DeviceError, LoginRefused
 from switchguard.ports import Oid, Secret, SnmpAccess
@@ -31,6 +34,18 @@ def access(port: int, user: str = "shaaes") -> SnmpAccess:
     keys = {"auth_key": Secret(AUTH_KEY), "priv_key": Secret(PRIV_KEY)}
     said: dict[str, Any] = {"user": user, "auth_protocol": auth, "priv_protocol": priv, **keys}
     return SnmpAccess("3", port=port, timeout_s=0.3, **said)
+
+
+def v2c(port: int) -> SnmpAccess:
+    return SnmpAccess(community=Secret("public"), port=port, timeout_s=0.3)
+
+
+@pytest.fixture
+def collector_off() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
 
 
 def client(port: int, user: str = "shaaes") -> SnmpClient:
@@ -68,6 +83,43 @@ def test_every_protocol_is_spoken_by_gufo_alone(snmp_port: int, user: str) -> No
     reply, page = asyncio.run(asks())
     assert dict(reply.values)[NAMES[1]] == socket.gethostname().encode()
     assert page.rows[0] == ((1,), dict(reply.values)[NAMES[0]])
+
+
+def test_an_agent_that_restarts_in_the_middle_is_met_again(tmp_path: Path) -> None:
+    """Whoever waits for an answer in vain asks again, as always."""
+    port = free_port(socket.SOCK_DGRAM)
+
+    async def asks() -> tuple[Page, Page]:
+        line = UserLine(("127.0.0.1", port), EngineKey(access(port)), NotNeeded())
+        try:
+            with snmpd(tmp_path, port):
+                first = await line.page(SYSTEM, (), 3, 1.0)
+            with snmpd(tmp_path, port):
+                with pytest.raises(Silence):
+                    await line.page(SYSTEM, first.rows[-1][0], 3, 1.0)
+                return first, await line.page(SYSTEM, first.rows[-1][0], 3, 1.0)
+        finally:
+            line.close()
+
+    before, after = asyncio.run(asks())
+    assert [index for index, _ in (*before.rows, *after.rows)] == [(row,) for row in range(1, 7)]
+
+
+def test_a_line_that_is_closed_keeps_no_descriptor(snmp_port: int, collector_off: None) -> None:
+    """Neither of one that answered nor of one that refused us."""
+
+    def open_now() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    asking = (access(snmp_port), replace(access(snmp_port), auth_key=Secret("wrong-phrase")), v2c(snmp_port))
+    for said in asking:
+        with suppress(LoginRefused):  # an engine of pysnmp stays, with a socket of its own
+            SnmpClient("sw1", "127.0.0.1", said).walk(SYSTEM)
+    before = open_now()
+    for said in asking:
+        with suppress(LoginRefused):
+            SnmpClient("sw1", "127.0.0.1", said).walk(SYSTEM)
+    assert open_now() == before
 
 
 # --- somebody between us ---------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -69,12 +69,15 @@ def test_repeating_never_pays() -> None:
         parse_factor("0.5x")
 
 
-def test_a_duration_beyond_the_calendar_is_refused() -> None:
-    with pytest.raises(ValueError, match="longer than a calendar"):
+def test_a_duration_that_leads_out_of_the_calendar_is_refused() -> None:
+    datetime(2026, 11, 20, tzinfo=UTC) - 16 * parse_duration("36525d")
+    with pytest.raises(ValueError, match="'36526d' is more than a hundred years"):
+        parse_duration("36526d")
+    with pytest.raises(ValueError, match="more than a hundred years"):
         parse_duration("999999999999w")
 
 
-@given(st.integers(1, 10_000), st.sampled_from(sorted(DURATIONS)))
+@given(st.integers(1, 5_000), st.sampled_from(sorted(DURATIONS)))
 def test_spelling_a_duration_and_reading_it_again_gives_the_same(amount: int, unit: str) -> None:
     duration = parse_duration(f"{amount}{unit}")
     assert parse_duration(spell_duration(duration)) == duration

@@ -39,6 +39,8 @@ def test_by_hand_a_gateway_counts_what_its_clients_move_and_stops_when_told(lab:
     shown = desk.types("counters", "install", "--dry-run", "--json")
     assert (shown.status, shown.object["done"]) == (2, False)
     assert shown.undocumented == set()
+    unasked = desk.types("counters", "install")
+    assert (unasked.status, unasked.err.startswith("refused: nobody to ask")) == (3, True)
     assert desk.types("counters", "install", "--on", gateway, "--yes").status == 0
     address = lab.client("c07").address
     sent = send(lab, "c07")

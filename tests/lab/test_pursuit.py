@@ -18,7 +18,10 @@ def service(lab: Lab, desk: Desk) -> Iterator[Running]:
     """It polls once an hour, and listens; somebody behind sw1 is blocked."""
     file = desk.site / "switchguard.yaml"
     polls = "poll: {nat_size: 1h, nat: 1h, tables: 1h, counters: 1h}"
-    file.write_text(file.read_text().replace("poll: {nat_size: 2s, nat: 2s, tables: 5s, counters: 5s}", polls) + NEWS)
+    file.write_text(
+        file.read_text().replace("poll: {nat_size: 2s, nat: 2s, tables: 5s, counters: 5s, nat_ceiling: 100%}", polls)
+        + NEWS
+    )
     assert polls in file.read_text()
     assert desk.types("block", "mac", desk.mac(ON_SW1), "--yes").status == 0
     assert held_on(desk) == {"sw1"}

@@ -12,7 +12,7 @@ from switchguard.lab.kernel import entered
 
 pytestmark = pytest.mark.lab
 
-LAB_POLLS = "poll: {nat_size: 2s, nat: 2s, tables: 5s, counters: 5s}"
+LAB_POLLS = "poll: {nat_size: 2s, nat: 2s, tables: 5s, counters: 5s, nat_ceiling: 100%}"
 RARELY = "poll: {nat_size: 1h, nat: 1h, tables: 1h, counters: 1h}"
 DATAGRAMS, OCTETS = 200, 1000
 SEND = """

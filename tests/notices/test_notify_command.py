@@ -123,7 +123,7 @@ def test_the_same_as_an_object(prompt: Prompt) -> None:
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (("test", "--to", "nobody"), "no addressee called 'nobody' There are: a mail address, guests, operators"),
+        (("test", "--to", "nobody"), "no addressee called 'nobody'. There are: a mail address, guests, operators"),
         (("test", "--to", "guest"), "did you mean 'guests'?"),
         (("test", "--to", "a@b, c@d"), "'a@b, c@d' is no mail address"),
         (("test", "--to", "a@b", "--language", "it"), "no language called 'it'; there are: de, en, es, fr"),
