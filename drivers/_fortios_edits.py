@@ -206,12 +206,22 @@ class Edit:
     settings: Mapping[str, tuple[str, ...] | None] | None
     before: str = ""
     """The entry that it is moved before."""
+    joining: tuple[str, ...] = ()
+    leaving: tuple[str, ...] = ()
+    """Members of a group, typed instead of its setting: others may come and go meanwhile."""
+
+    @property
+    def told(self) -> "Edit":
+        """As the configuration shows it."""
+        return replace(self, before="", joining=(), leaving=())
 
     def commands(self, device: str) -> tuple[str, ...]:
         name = self.name if self.path == SHAPING else quoted(device, self.name)
         if self.settings is None:
             return f"config {self.path}", f"    delete {name}", "end"
-        lines = (_setting(device, key, words) for key, words in self.settings.items())
+        lines = [_setting(device, key, words) for key, words in self.settings.items()]
+        if self.joining or self.leaving:
+            lines = [*_members(device, "append", self.joining), *_members(device, "unselect", self.leaving)]
         moved = (f"    move {name} before {self.before}",) if self.before else ()
         return f"config {self.path}", f"    edit {name}", *(f"        {it}" for it in lines), "    next", *moved, "end"
 
@@ -220,12 +230,17 @@ class Edit:
         entry = config.tables[self.path].get(self.name)
         keys = () if entry is None else entry.settings if self.settings is None else self.settings
         lost = {key: entry.settings[key] for key in keys if key in entry.settings} if entry else {}
-        return replace(self, settings=lost, before="").commands(device) if lost else ()
+        return replace(self.told, settings=lost).commands(device) if lost else ()
 
 
 def _setting(device: str, key: str, words: tuple[str, ...] | None) -> str:
     bare = key in ("type", "subnet", "ip6", "ip-version", "max-bandwidth", "max-concurrent-session")
     return f"set {key} {' '.join(it if bare else quoted(device, it) for it in words)}" if words else f"unset {key}"
+
+
+def _members(device: str, verb: str, names: Sequence[str]) -> Iterator[str]:
+    if names:
+        yield f"{verb} member {' '.join(quoted(device, it) for it in names)}"
 
 
 def _after(config: Config, edits: Iterable[Edit]) -> Config:
@@ -254,7 +269,7 @@ def _steps(changes: Sequence[Change], config: Config) -> tuple[Step, ...]:
         Step(
             edit.commands(device),
             minus=edit.shown(device, config),
-            plus=() if edit.settings is None else replace(edit, before="").commands(device),
+            plus=() if edit.settings is None else edit.told.commands(device),
         )
         for edit in edits
     )
@@ -288,9 +303,11 @@ def _group_edit(path: str, coming: Sequence[str], going: Sequence[str], config: 
     stands = config.members(path)
     if stands is None:
         return
-    members = tuple(dict.fromkeys((*(it for it in stands if it not in going), *coming)))
+    joining = tuple(it for it in dict.fromkeys(coming) if it not in stands)
+    leaving = tuple(it for it in stands if it in going)
+    members = (*(it for it in stands if it not in leaving), *joining)
     if members != stands:
-        yield Edit(path, GROUP, {"member": members or None})
+        yield Edit(path, GROUP, {"member": members or None}, joining=joining, leaving=leaving)
 
 
 def _member(change: Change) -> _Member:

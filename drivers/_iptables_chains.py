@@ -11,7 +11,8 @@
 Members come and go by `ipset restore -exist`. Rules follow from the names of the sets and are only written when one is
 missing: the chain is then written anew by `iptables-restore --noflush`, which is atomic for a table and leaves other
 chains alone. Our jump comes first in its chain, or nothing of ours is in force: what an administrator, or Docker, puts
-before it could let packets pass. The next push puts it first again.
+before it could let packets pass. The next push puts it first again. A block that is not wholly in force is told as one
+that nobody wants: what is left of it, in the other table or family, stops its client until it is taken away.
 
 MACs are rules and not members of a hash:mac: that came with Linux 3.18 and is often not built, while `-m mac` is
 everywhere; those blocked are few. Where IPv6 is switched off, nothing is written for it.
@@ -91,12 +92,19 @@ class _Standing:
 
     def macs(self) -> frozenset[str]:
         """Those that are dropped in every family."""
-        found = [
+        found = self._dropped()
+        return frozenset.intersection(*found) if found else frozenset()
+
+    def macs_somewhere(self) -> frozenset[str]:
+        return frozenset[str]().union(*self._dropped())
+
+    def _dropped(self) -> list[frozenset[str]]:
+        """By family."""
+        return [
             frozenset(mac for name, mac in chain.there if not name) if chain.leads else frozenset[str]()
             for (_, table), chain in self.chains.items()
             if table == "raw"
         ]
-        return frozenset.intersection(*found) if found else frozenset()
 
     def in_force(self, name: str) -> bool:
         """Whether every rule that the set needs is there, and packets get there."""
@@ -230,13 +238,19 @@ def _looked_into(name: str, table: str) -> frozenset[tuple[str, str]]:
 def listed(session: Session) -> Mapping[Slot, Penalty]:
     """Members of sets that rules look into, and MACs."""
     stands, device = _read(session), session.device.name
-    macs = {Slot(device, Block.kind, Station(mac=Mac.parse(mac))): Block() for mac in stands.macs()}
-    return macs | {
-        _slot(device, name, member): _penalty(name)
-        for name, members in stands.sets.items()
-        if stands.in_force(name)
-        for member in members
+    macs = {mac: Block("mac" if mac in stands.macs() else "address") for mac in stands.macs_somewhere()}
+    found = {name: _penalty(name) if stands.in_force(name) else _half(name) for name in stands.sets}
+    return {Slot(device, Block.kind, Station(mac=Mac.parse(mac))): block for mac, block in macs.items()} | {
+        _slot(device, name, member): penalty
+        for name, penalty in found.items()
+        if penalty is not None
+        for member in stands.sets[name]
     }
+
+
+def _half(name: str) -> Penalty | None:
+    """What members of a set are told with that is not in force; None: there is only one table that they need."""
+    return Block("mac") if isinstance(_penalty(name), Block) else None
 
 
 def check(session: Session, changes: Sequence[Change]) -> None:

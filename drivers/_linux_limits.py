@@ -12,7 +12,7 @@ from typing import Protocol
 
 from switchguard.core.changes import Change, Diff, Enforced, Slot
 from switchguard.core.model import Address
-from switchguard.core.penalties import Penalty, RateLimit
+from switchguard.core.penalties import Block, Penalty, RateLimit
 from switchguard.errors import CommandRefused
 from switchguard.ports import Session
 
@@ -116,7 +116,7 @@ def _due(device: str, stands: _Standing, changes: Sequence[Change], obstacle: st
     in_table = (
         replace(
             change,
-            before=stands.listed.get(change.slot),
+            before=_stood(change, stands.listed.get(change.slot)),
             after=None if _limited(change) in to_shape else change.after,
         )
         for change in needed
@@ -128,6 +128,14 @@ def _due(device: str, stands: _Standing, changes: Sequence[Change], obstacle: st
         to_shape,
         tuple(sorted({f"policed, not shaped: {why}" for why in reasons.values() if why})),
     )
+
+
+def _stood(change: Change, found: Penalty | None) -> Penalty | None:
+    """What has to be taken away. Half a block is made whole where it is."""
+    whole = Block("mac" if change.slot.station.mac else "address")
+    if not isinstance(found, Block) or found == whole:
+        return found
+    return None if change.after else whole
 
 
 def _limited(change: Change) -> Address | None:

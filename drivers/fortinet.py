@@ -11,9 +11,9 @@ Reads
 Writes
 * block: an address of type mac, a single address, or a subnet, made a member of the address group `switchguard`. The
   administrator's own deny policy, before those that accept, has that group for its source; without it nothing would be
-  in force, and nothing is written. FortiOS keeps no empty group: it needs one member more (`none` does). Other members
-  are typed again as they were read. A MAC is known on links of the firewall's own only. For addresses of IPv6 there is
-  a group of the same name among `firewall addrgrp6`, which the policy has as `srcaddr6`.
+  in force, and nothing is written. FortiOS keeps no empty group: it needs one member more (`none` does). Members come
+  and go by `append` and `unselect`, which leave others alone. A MAC is known on links of the firewall's own only. For
+  addresses of IPv6 there is a group of the same name among `firewall addrgrp6`, which the policy has as `srcaddr6`.
 * limit and cap on sessions per address: one per-ip-shaper with `max-bandwidth` and `max-concurrent-session`, and one
   shaping policy for it before all others. The first shaping policy that fits is the only one that counts, so both
   penalties of a client share it. The bandwidth is both directions' together.
@@ -27,7 +27,7 @@ one that has the clients: outside of a VDOM these commands are refused. netmiko 
 console where it is `more`, and resets it at the end, so that even reading writes a line there. Lines take effect at the
 `end` of their table, and are kept then (`cfg-save automatic`).
 Sources: FortiOS CLI Reference 6.4 and 7.0 (firewall address, address6, addrgrp, addrgrp6, policy, shaper per-ip-shaper,
-shaping-policy), Administration Guide 7.4 (IP ban using the CLI).
+shaping-policy), Administration Guide 7.4 (IP ban using the CLI); Fortinet's technical tip on multi-option values.
 """
 
 import re

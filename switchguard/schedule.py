@@ -10,7 +10,8 @@ in silence.
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -86,6 +87,10 @@ class Setup:
         return self.quick or self.doors
 
 
+class _Stopping(Exception):
+    """Nothing begins any more."""
+
+
 class Service:
     """`start()`, then `stop()`. `tell(event, **facts)` hears everything that happens, `report(Pass)` every pass."""
 
@@ -143,13 +148,18 @@ class Service:
         self._hurry("reloaded")
 
     def stop(self, patience_s: float) -> bool:
-        """No new run starts, of those that wait for a worker either; True when the one in progress ended in time."""
+        """No new run starts, nor does one that waits for its turn, and what was only read is not acted on any more;
+        True when all in progress ended in time."""
         self._stopping.set()
         for follower in self._followers:
             follower.stop()
         self._scheduler.shutdown(wait=False)
         until = time.monotonic() + patience_s
-        return all(it.acquire(timeout=max(until - time.monotonic(), 0.0)) for it in (self._polling, self._passing))
+        locks = (self._polling, self._passing)
+        ended = [it for it in locks if it.acquire(timeout=max(until - time.monotonic(), 0.0))]
+        for lock in ended:
+            lock.release()
+        return len(ended) == len(locks)
 
     def rhythm(self) -> Rhythm:
         configured, now = self._setup.periods.nat, self._nat_period()
@@ -178,7 +188,7 @@ class Service:
         concerned = sorted(device for device, macs in hints.items() if not macs or macs & penalised)[:HINTED_DEVICES]
         if self._seen is None or not penalised or not concerned:
             return
-        with self._passing:
+        with self._alone(self._passing):
             before = self._seen
             result = pass_on_hint(setup.policy, setup.between, concerned, before)
             with self._hinting:
@@ -221,10 +231,18 @@ class Service:
     def _on_sight(self, crossings: Sequence[Crossing]) -> None:
         if self._seen is None:  # nobody knows anybody yet; the first pass is on its way
             return
-        with self._passing:
+        with self._alone(self._passing):
             setup, before = self._setup, self._seen
             result = pass_on_sight(setup.policy, setup.between, crossings, before, patience_s(self._nat_period()))
             self._made_between(result, before)
+
+    @contextmanager
+    def _alone(self, lock: threading.Lock) -> Iterator[None]:
+        """_Stopping when it is too late to begin anything."""
+        with lock:
+            if self._stopping.is_set():
+                raise _Stopping
+            yield
 
     def _made_between(self, result: Pass, before: Snapshot) -> None:
         """What was seen is not laid under the tables of a poll that had begun before, nor over those of one that came
@@ -247,21 +265,21 @@ class Service:
 
     def _guarded(self, name: str, work: Callable[[], None]) -> Callable[[], None]:
         def run() -> None:
-            if self._stopping.is_set():
-                return
             try:
                 work()
+            except _Stopping:
+                return
             except SwitchguardError as error:
                 self._tell("failed", job=name, why=str(error))
 
         return run
 
     def _usage(self) -> None:
-        with self._polling:
+        with self._alone(self._polling):
             setup, tables = self._setup, USAGE if self._seen else USAGE | PLACES
             self._hurried, began = None, setup.doors.clock()
             gathered = setup.doors.gather(tables)
-            with self._passing:
+            with self._alone(self._passing):
                 result = one_pass(setup.policy, setup.doors, gathered, self._seen, patience_s(self._nat_period()))
                 self._seen = result.snapshot
                 self._pass_s = (setup.doors.clock() - began).total_seconds()
@@ -271,7 +289,7 @@ class Service:
 
     def _read_too(self, tables: Collection[Table]) -> None:
         """For the next pass to find."""
-        with self._polling:
+        with self._alone(self._polling):
             if self._seen is not None:  # the first usage pass reads the places too
                 self._seen = refresh(self._seen, self._setup.doors.gather(tables))
 

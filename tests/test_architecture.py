@@ -4,6 +4,7 @@ import ast
 import configparser
 import sys
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
@@ -87,13 +88,16 @@ def sources(*folders: str) -> Iterator[Path]:
         yield from [path] if path.is_file() else sorted(path.rglob("*.py"))
 
 
-def imports(path: Path) -> Iterator[str]:
+@cache
+def imports(path: Path) -> tuple[str, ...]:
+    names: list[str] = []
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and not node.level:
             module = node.module or ""
-            yield from (f"{module}.{alias.name}" for alias in node.names) if module == "switchguard" else (module,)
+            names += [f"{module}.{alias.name}" for alias in node.names] if module == "switchguard" else [module]
+    return tuple(names)
 
 
 @pytest.mark.parametrize("place", LAYERS)

@@ -14,6 +14,7 @@ from switchguard.between import pass_on_hint
 from switchguard.core.model import Reading, Snapshot, Table
 from switchguard.cycle import PLACES, Pass
 from switchguard.edge.ledger import SqlLedger
+from switchguard.errors import SwitchguardError
 from switchguard.schedule import LOOKS, Periods, Service, Setup
 
 PATIENCE_S = 10.0
@@ -160,24 +161,35 @@ def test_a_look_takes_nothing_back_that_a_poll_has_read_meanwhile(network: Netwo
     assert running.stop(PATIENCE_S)
 
 
-def test_nothing_new_begins_while_it_stops(network: Network) -> None:
+def test_what_waits_for_a_worker_does_not_begin_once_it_stops(network: Network) -> None:
     network.ledger.sentence([replace(VERDICT, until=None)], [], NOW)
-    heard, looking, answers = Heard(), threading.Semaphore(0), threading.Event()
+    others, passed = set(threading.enumerate()), threading.Semaphore(0)
+    failed, told = threading.Event(), threading.Event()
+    looks: list[Collection[str]] = []
 
-    def gather_from(names: Collection[str], tables: Collection[Table]) -> Snapshot:
-        looking.release()
-        assert answers.wait(PATIENCE_S)
-        return network.part(names, tables)
+    def gather_from(names: Collection[str], _tables: Collection[Table]) -> Snapshot:
+        looks.append(names)
+        raise SwitchguardError("nobody answers")
+
+    def tell(event: str, **_facts: object) -> None:
+        """Who looked in vain is kept busy for a while."""
+        if event == "failed":
+            failed.set()
+            assert told.wait(PATIENCE_S)
 
     doors = replace(network.doors(), gather_from=gather_from, clock=lambda: datetime.now(UTC))
-    running = Service(Setup(POLICY, doors, Periods(RARELY, RARELY, RARELY, RARELY)), heard.tell, heard.report)
+    setup = Setup(POLICY, doors, Periods(RARELY, RARELY, RARELY, RARELY))
+    running = Service(setup, tell, lambda _pass: passed.release())
     running.start()
-    assert heard.passed.wait(PATIENCE_S)
+    assert passed.acquire(timeout=PATIENCE_S)
     running.nudge("sw1", frozenset({CULPRIT}))
-    assert looking.acquire(timeout=PATIENCE_S)
-    for _ in range(3):
-        running.nudge("sw2", frozenset({CULPRIT}))
-    assert not running.stop(0.1)
-    answers.set()
-    assert heard.looked.wait(PATIENCE_S)
-    assert not looking.acquire(timeout=0.5)
+    assert failed.wait(PATIENCE_S)
+    running.nudge("sw2", frozenset({CULPRIT}))
+    running.reload(setup)  # what is due after that hint is done
+    assert passed.acquire(timeout=PATIENCE_S)
+    assert running.stop(PATIENCE_S)
+    told.set()
+    for thread in set(threading.enumerate()) - others:
+        thread.join(PATIENCE_S)
+        assert not thread.is_alive()
+    assert len(looks) == 1

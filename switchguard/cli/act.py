@@ -14,7 +14,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from switchguard.cli import objects, show
-from switchguard.cli.options import Json, Manner, Reason, Request, Vlan, spread
+from switchguard.cli.options import BY_HAND, Json, Manner, Reason, Request, Vlan, spread
 from switchguard.cli.read import look_around, previews
 from switchguard.cli.targets import Target, find, meant, parse_address, parse_mac
 from switchguard.cli.wiring import Wiring, clock
@@ -235,7 +235,7 @@ def cap_ip(ctx: typer.Context, address: AddressArgument, sessions: Sessions, req
 
 @unblock.command("mac")
 @spread
-def unblock_mac(ctx: typer.Context, mac: MacArgument, manner: Manner, reason: Reason = "by hand") -> None:
+def unblock_mac(ctx: typer.Context, mac: MacArgument, manner: Manner, reason: Reason = BY_HAND) -> None:
     """Lift every penalty of a MAC, and only ours.
 
     Example: switchguard unblock mac 02:00:00:00:00:07
@@ -246,7 +246,7 @@ def unblock_mac(ctx: typer.Context, mac: MacArgument, manner: Manner, reason: Re
 
 @unblock.command("ip")
 @spread
-def unblock_ip(ctx: typer.Context, address: AddressArgument, manner: Manner, reason: Reason = "by hand") -> None:
+def unblock_ip(ctx: typer.Context, address: AddressArgument, manner: Manner, reason: Reason = BY_HAND) -> None:
     """Lift every penalty of an address, and only ours.
 
     Example: switchguard unblock ip 10.10.0.107
@@ -269,7 +269,7 @@ def lift(ctx: typer.Context, concerns: Callable[[Verdict], bool], what: str, rea
 
 
 @spread
-def release_all(ctx: typer.Context, manner: Manner, reason: Reason = "by hand") -> None:
+def release_all(ctx: typer.Context, manner: Manner, reason: Reason = BY_HAND) -> None:
     """Lift everything that we hold, everywhere. Other people's lines stay.
 
     Example: switchguard release-all --dry-run

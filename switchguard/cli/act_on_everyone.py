@@ -6,7 +6,7 @@ import typer
 
 from switchguard.cli.act import Sessions, duration, lift, operator, sentence, wiring_with
 from switchguard.cli.act_on_user import cap, unblock
-from switchguard.cli.options import For, Manner, Override, Reason, spread
+from switchguard.cli.options import BY_HAND, For, Manner, Override, Reason, spread
 from switchguard.cli.read import look_around
 from switchguard.cli.wiring import clock
 from switchguard.core.attribute import attribute
@@ -29,7 +29,7 @@ def cap_everyone(
     on: Gateway,
     manner: Manner,
     lasts: For = "2h",
-    reason: Reason = "by hand",
+    reason: Reason = BY_HAND,
     override: Override = False,
 ) -> None:
     """Cap the sessions of each address behind a gateway. Nobody can be spared, so exemptions there refuse it.
@@ -53,7 +53,7 @@ def cap_everyone(
 
 @unblock.command("everyone")
 @spread
-def unblock_everyone(ctx: typer.Context, on: Gateway, manner: Manner, reason: Reason = "by hand") -> None:
+def unblock_everyone(ctx: typer.Context, on: Gateway, manner: Manner, reason: Reason = BY_HAND) -> None:
     """Lift the cap for everybody behind a gateway, and only ours. Penalties of single clients stay.
 
     Example: switchguard unblock everyone --on gw1

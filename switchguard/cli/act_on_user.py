@@ -5,7 +5,7 @@ from typing import Annotated, Literal, get_args
 import typer
 
 from switchguard.cli.act import Rate, Sessions, block, cap, lift, limit, penalise, spelt, unblock
-from switchguard.cli.options import Manner, Reason, Request, spread
+from switchguard.cli.options import BY_HAND, Manner, Reason, Request, spread
 from switchguard.cli.targets import parse_user
 from switchguard.core.penalties import Block, RateLimit, SessionCap
 from switchguard.core.users import user_id
@@ -52,7 +52,7 @@ def cap_user(ctx: typer.Context, name: UserArgument, sessions: Sessions, request
 
 @unblock.command("user")
 @spread
-def unblock_user(ctx: typer.Context, name: UserArgument, manner: Manner, reason: Reason = "by hand") -> None:
+def unblock_user(ctx: typer.Context, name: UserArgument, manner: Manner, reason: Reason = BY_HAND) -> None:
     """Lift every penalty of a person, and only ours; connected or not.
 
     Example: switchguard unblock user alice

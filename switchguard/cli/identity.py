@@ -7,7 +7,7 @@ import typer
 
 from switchguard.cli import objects, show
 from switchguard.cli.act import carry_out, operator
-from switchguard.cli.options import Json, Manner, Reason, spread
+from switchguard.cli.options import BY_HAND, Json, Manner, Reason, spread
 from switchguard.cli.read import look_around
 from switchguard.cli.targets import parse_mac
 from switchguard.cli.wiring import Wiring
@@ -54,7 +54,7 @@ def unlink(
     one: Annotated[str, typer.Argument(metavar="MAC")],
     other: Annotated[str, typer.Argument(metavar="MAC")],
     manner: Manner,
-    reason: Reason = "by hand",
+    reason: Reason = BY_HAND,
 ) -> None:
     """Two MACs are two devices, whatever it looks like: what went over between them is lifted, and never again.
 

@@ -28,7 +28,13 @@ OtherPolicy = Annotated[
     Path | None,
     typer.Option("--policy", metavar="FILE", help="This file instead of the site's switchguard.yaml."),
 ]
-Reason = Annotated[str, typer.Option("--reason", help="Why, for the ledger and for `explain`.")]
+BY_HAND = "by hand"
+Reason = Annotated[
+    str,
+    typer.Option(
+        "--reason", help="Why, for the ledger and for `explain`.", callback=lambda said: said.strip() or BY_HAND
+    ),
+]
 For = Annotated[str, typer.Option("--for", help="How long, such as 30m, 2h or 2d.")]
 On = Annotated[str | None, typer.Option("--on", metavar="DEVICE", help="Enforce on this device instead of the zone's.")]
 Vlan = Annotated[
@@ -54,7 +60,7 @@ class Request:
 
     lasts: For = "2h"
     on: On = None
-    reason: Reason = "by hand"
+    reason: Reason = BY_HAND
     override: Override = False
 
 

@@ -2,6 +2,8 @@
 
 Each device is worked on by one session at a time, with all its changes in one commit; devices do not wait for each
 other, except that what follows a client to a new place is lifted from the old one only when the new one is verified.
+A change that a device cannot have, or that somebody else's line is in the way of, keeps no other one waiting, least of
+all a release: they are then made part by part.
 Whatever goes wrong on the way, the device is asked again what is true, and that is what is recorded. A process that
 dies in the middle leaves `planned` or `pushed` slots behind, from which the next cycle's plan finds out where things
 stand.
@@ -22,10 +24,13 @@ from switchguard.core.changes import Change, Diff, Enforced, HeldSlot, Outcome, 
 from switchguard.core.model import Device, Mac
 from switchguard.core.stillthere import is_new_block
 from switchguard.edge.recheck import Look, gone_by_now
-from switchguard.errors import DeviceError, LedgerError, SwitchguardError
+from switchguard.errors import CommandRefused, DeviceError, LedgerError, SwitchguardError, UnexpectedDiff
 from switchguard.ports import ClearsSessions, Driver, Enforces, Ledger, Opens
 
 log = logging.getLogger(__name__)
+
+_OF_SOME_CHANGE = (DeviceError, CommandRefused, UnexpectedDiff)
+"""Exactly these: what becomes of a connection or of the answers has nothing to do with any one change."""
 
 Turn = Callable[[str], AbstractContextManager[None]]
 """Device -> ours alone until the end of the block, or Busy."""
@@ -203,6 +208,8 @@ class _Attempt:
     diff: Diff | None = None
     now: Enforced | None = None
     trouble: str = ""
+    refused: bool = False
+    """What was asked for is the trouble, or may be: without one of the changes the others might do."""
     paused: str | None = None
 
 
@@ -222,6 +229,8 @@ class _Hands:
         attempt = self._attempt(name, changes)
         if attempt.paused is not None:
             return self.refuse(changes, f"paused: {attempt.paused}")
+        if attempt.refused and len(changes) > 1:
+            return tuple(outcome for part in _parts(changes) for outcome in self.change(name, part))
         if attempt.now is None:
             attempt = self._look_again(name, attempt)
         seconds = max(0.0, (self.clock() - began).total_seconds())
@@ -264,9 +273,10 @@ class _Hands:
         except LedgerError:
             raise
         except SwitchguardError as error:
-            return replace(attempt, trouble=_reason(error))
+            refused = attempt.diff is None and type(error) in _OF_SOME_CHANGE
+            return replace(attempt, trouble=_reason(error), refused=refused)
         except Exception as error:  # noqa: BLE001 - process boundary: a driver's defect must not stop other devices
-            return replace(attempt, trouble=_defect(error))
+            return replace(attempt, trouble=_defect(error), refused=attempt.diff is None)
         return attempt
 
     def _look_again(self, name: str, attempt: _Attempt) -> _Attempt:
@@ -293,6 +303,13 @@ class _Hands:
         if not isinstance(driver, Enforces):
             raise DeviceError(name, f"the driver {driver.platform} cannot enforce anything")
         return driver
+
+
+def _parts(changes: tuple[Change, ...]) -> tuple[tuple[Change, ...], ...]:
+    """Releases first and together, unless there is nothing else; then one after the other."""
+    releases = tuple(change for change in changes if change.after is None)
+    others = tuple((change,) for change in changes if change.after is not None)
+    return (releases, *others) if releases and others else tuple((change,) for change in changes)
 
 
 def _outcome(change: Change, attempt: _Attempt, seconds: float) -> Outcome:

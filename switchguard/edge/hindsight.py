@@ -47,15 +47,20 @@ def moments(archive: Archive, policy: Policy, since: datetime, until: datetime) 
     memory = _Memory.of(archive, policy, since, until)
     spans = _spans(archive, policy, since)
     traffic: dict[ClientId, list[Traffic]] = defaultdict(list)
+    known: dict[ClientId, Used] = {}
     begins = since
     while begins < until:
         ends = min(begins + STEP, until)
+        used = {it.client: it for it in archive.used(begins, ends)}
+        known |= used
+        present = dict(used)
         while spans and spans[-1][1].end <= ends:
             client, span = spans.pop()
             traffic[client].append(span)
-        used = {it.client: it for it in archive.used(begins, ends)}
-        if used or memory.knows(begins, ends):
-            yield Moment(memory.evidence(policy, used, traffic, begins, ends), used)
+            if client in known:  # of a span that began before this step, and counts from its end on
+                present[client] = known[client]
+        if present or memory.knows(begins, ends):
+            yield Moment(memory.evidence(policy, present, traffic, begins, ends), used)
         begins = ends
 
 

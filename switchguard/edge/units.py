@@ -33,8 +33,11 @@ def parse_duration(text: str) -> timedelta:
 
 
 def parse_rate(text: str) -> int:
-    """Bits per second; more than nothing."""
-    return _whole(_parse(text, RATES, "a rate", "64kbps, 20Mbps, 1Gbps"), text)
+    """Bits per second; more than nothing, and in whole kilobits: finer ones, many devices would round."""
+    rate = _whole(_parse(text, RATES, "a rate", "64kbps, 20Mbps, 1Gbps"), text)
+    if rate % 1000:
+        raise ValueError(f"{text!r} is not a whole number of kilobits per second, which is what devices are told")
+    return rate
 
 
 def parse_size(text: str) -> int:

@@ -197,8 +197,8 @@ class Demo:
     def the_cut(self, pulse: Pulse, over: float) -> float:
         client = self.lab.client(OFFENDER)
         self.wait(lambda: self.verified(client.mac) is not None, "the block verified on the switch")
-        self.wait(lambda: pulse.first_lost(OFFENDER, over) is not None, "the first lost ping")
-        event, cut_at = self.verified(client.mac), pulse.first_lost(OFFENDER, over)
+        self.wait(lambda: pulse.cut(OFFENDER, over) is not None, "the first lost ping")
+        event, cut_at = self.verified(client.mac), pulse.cut(OFFENDER, over)
         if event is None or cut_at is None:
             raise LabError("the block came and went")
         diff = event.detail["diff"]
@@ -228,7 +228,7 @@ class Demo:
         self.wait(lambda: self.found_by_usage(OTHER_MAC), "found again")
         self.wait(lambda: self.verified(OTHER_MAC) is not None, "blocked again")
         again = time.time()
-        self.wait(lambda: pulse.first_lost(OFFENDER, again) is not None, "cut again")
+        self.wait(lambda: pulse.cut(OFFENDER, again) is not None, "cut again")
         self.evening.redetected_after_mac_change = True
         self.say("found again by what it does, and cut again")
         self.recognised(self.evening.client_mac)
@@ -262,7 +262,7 @@ class Demo:
 
     def the_others(self, pulse: Pulse, everybody: list[str], since: float) -> None:
         others, now = [name for name in everybody if name != OFFENDER], time.time()
-        hurt = [name for name in others if pulse.is_cut(name, since, now)]
+        hurt = [name for name in others if pulse.cut(name, since) is not None]
         lost = sum(pulse.lost(name, since, now) for name in others)
         self.evening.collateral = len(hurt)
         kind: Kind = "bad" if hurt else "good"

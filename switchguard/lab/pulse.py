@@ -53,14 +53,15 @@ class Pulse:
         """Requests of that time that stayed unanswered; the last second is still open and does not count."""
         return sum(1 for _moment in self._misses(client, since, min(until, time.time() - LATE_S)))
 
-    def is_cut(self, client: str, since: float, until: float) -> bool:
-        """Whether IN_A_ROW requests of that time stayed unanswered, one after the other."""
-        missed, row = set(self._misses(client, since, min(until, time.time() - LATE_S))), 0
-        for moment in tuple(self._sent[client]):
-            row = row + 1 if moment in missed else 0
-            if row == IN_A_ROW:
-                return True
-        return False
+    def cut(self, client: str, since: float) -> float | None:
+        """When the first of IN_A_ROW requests was sent that all stayed unanswered."""
+        missed: list[float] = []
+        answered, open_from = set(self._answered[client]), time.time() - LATE_S
+        for n, moment in enumerate(tuple(self._sent[client])):
+            missed = [*missed, moment] if since <= moment <= open_from and n not in answered else []
+            if len(missed) == IN_A_ROW:
+                return missed[0]
+        return None
 
     def first_lost(self, client: str, since: float) -> float | None:
         """When the first request was sent that nobody answered."""

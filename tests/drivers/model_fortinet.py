@@ -106,9 +106,10 @@ class Firewall(BareSession):
         return "\n".join(shown(self.tables, path)) + "\n"
 
     def configure(self, lines: Sequence[str]) -> str:
-        self.typed.append(as_hier_config(lines))
+        said = list(lines)
+        self.typed.append(said)
         path = name = ""
-        for line in lines:
+        for number, line in enumerate(lines):
             match shlex.split(line), path, name:
                 case ["config", *words], "", "":
                     path = " ".join(words)
@@ -120,6 +121,8 @@ class Firewall(BareSession):
                     self._move(path, moved, other)
                 case ["set", key, _, *_], _, _ if name and key in SETTINGS[path]:
                     self._set(path, name, key, line)
+                case ["append" | "unselect" as verb, "member", *members], _, _ if name and members:
+                    said[number] = self._regrouped(path, name, verb, members)
                 case ["unset", key], _, _ if name and key in SETTINGS[path]:
                     self.tables[path][name].pop(key, None)
                 case ["next"], _, _ if name:
@@ -129,6 +132,7 @@ class Firewall(BareSession):
                 case _:
                     raise CommandRefused("gw1", line, "command parse error before ''")
         assert (path, name) == ("", ""), "a table or an entry that was not left"
+        self.typed[-1] = as_hier_config(said)
         return ""
 
     def _set(self, path: str, name: str, key: str, line: str) -> None:
@@ -139,6 +143,17 @@ class Firewall(BareSession):
                     "gw1", line, f"entry not found in datasource\n\nvalue parse error before '{named}'"
                 )
         self.tables[path][name][key] = words
+
+    def _regrouped(self, path: str, name: str, verb: str, members: Sequence[str]) -> str:
+        """As one line that sets them all."""
+        stood = shlex.split(self.tables[path][name].get("member", ""))
+        stay = [it for it in stood if it not in members]
+        words = " ".join(f'"{it}"' for it in (*stay, *(members if verb == "append" else ())))
+        if not words or (verb == "unselect" and len(stay) == len(stood)):
+            raise CommandRefused("gw1", f"{verb} member", "command parse error before ''")
+        line = f"        set member {words}"
+        self._set(path, name, "member", line)
+        return line
 
     def _delete(self, path: str, name: str, line: str) -> None:
         words = (word for table in self.tables.values() for entry in table.values() for word in entry.values())

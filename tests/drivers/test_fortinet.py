@@ -1,6 +1,6 @@
 """FortiOS: whose group it is, one shaper for two penalties, whose sessions are cleared, and what `show` says."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -143,12 +143,23 @@ def test_a_member_whose_address_was_changed_is_no_block() -> None:
     assert DRIVER.enforced(firewall)[BLOCK.slot] != BLOCK.after
 
 
-def test_other_members_are_typed_again_as_they_were() -> None:
-    firewall = Firewall()
-    firewall.tables[ADDRESS]["the hall, 2nd floor"] = {}
-    firewall.tables[GROUP]["switchguard"]["member"] = '"none" "the hall, 2nd floor"'
+class Busy(Firewall):
+    """Somebody adds a member of his own after we have looked, and before we type."""
+
+    def configure(self, lines: Sequence[str]) -> str:
+        self.tables[ADDRESS]["the hall, 2nd floor"] = {}
+        stood = self.tables[GROUP]["switchguard"]["member"]
+        self.tables[GROUP]["switchguard"]["member"] = f'{stood} "the hall, 2nd floor"'
+        return super().configure(lines)
+
+
+def test_members_that_somebody_adds_meanwhile_stay() -> None:
+    firewall = Busy()
     DRIVER.push(firewall, [BLOCK])
     assert firewall.tables[GROUP]["switchguard"]["member"] == f'"none" "the hall, 2nd floor" "{OURS}"'
+    DRIVER.push(firewall, [BLOCK.inverse()])
+    assert OURS not in firewall.tables[GROUP]["switchguard"]["member"]
+    assert '"the hall, 2nd floor"' in firewall.tables[GROUP]["switchguard"]["member"]
 
 
 def test_a_name_that_could_end_a_word_is_never_typed() -> None:

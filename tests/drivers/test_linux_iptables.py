@@ -1,6 +1,6 @@
 """The driver for iptables and ipset where no recording reaches: who comes first, what is left over, what is refused."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from ipaddress import ip_address, ip_network
 from typing import cast
 
@@ -23,6 +23,10 @@ def change(penalty: Penalty, address: str = "10.10.0.7") -> Change:
     if "/" in address:
         return Change(Slot("gw1", penalty.kind, network=ip_network(address)), None, penalty)
     return Change(Slot("gw1", penalty.kind, address=ip_address(address)), None, penalty)
+
+
+def wanted(changes: Sequence[Change]) -> dict[Slot, Penalty]:
+    return {it.slot: it.after for it in changes if it.after is not None}
 
 
 def test_it_is_reached_by_a_shell() -> None:
@@ -60,6 +64,29 @@ def test_what_was_not_in_force_does_not_come_into_force_by_the_way(gateway: Mode
     come_first(gateway)
     DRIVER.push(gateway, [change(SessionCap(50), "10.10.0.8")])
     assert list(DRIVER.enforced(gateway).values()) == [SessionCap(50)]
+
+
+def come_first_in_raw_of_ipv6(gateway: Model) -> None:
+    if isinstance(gateway, Kernel):
+        gateway.feed("ip6tables-restore --noflush", "*raw\n-I PREROUTING 1 -i wan0 -j ACCEPT\nCOMMIT\n")
+    else:
+        gateway.hooks[6, "raw"].insert(0, "-i wan0 -j ACCEPT")
+
+
+@pytest.mark.parametrize("disturb", [come_first, come_first_in_raw_of_ipv6], ids=["FORWARD", "PREROUTING of IPv6"])
+def test_half_a_block_is_told_and_can_be_made_whole_or_taken_away(
+    gateway: Model, disturb: Callable[[Model], None]
+) -> None:
+    """What is left of it still stops the client: a release may not be taken for done."""
+    blocks = [change(BY_ADDRESS), Change(Slot("gw1", "block", Station(mac=Mac(2 << 40 | 7))), None, Block())]
+    for again in (blocks, [it.inverse() for it in blocks]):
+        DRIVER.push(gateway, blocks)
+        disturb(gateway)
+        halves = {slot: block for slot, block in DRIVER.enforced(gateway).items() if block != wanted(blocks)[slot]}
+        assert len(halves) == 1
+        DRIVER.push(gateway, again)
+        assert dict(DRIVER.enforced(gateway)) == wanted(again)
+    assert not DRIVER.push(gateway, [it.inverse() for it in blocks]).text
 
 
 def test_a_higher_cap_replaces_the_lower_one(gateway: Model) -> None:

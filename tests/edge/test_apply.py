@@ -1,6 +1,6 @@
 import re
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -9,15 +9,15 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from crash_device import BlindDriver, Rack, toy
+from crash_device import BlindDriver, Rack, ToyDriver, toy
 
-from switchguard.core.changes import Change, HeldSlot, Outcome, Plan, SessionFlush, Slot, Whereabouts
+from switchguard.core.changes import Change, Diff, HeldSlot, Outcome, Plan, SessionFlush, Slot, Whereabouts
 from switchguard.core.model import ClientId, Device, FdbEntry, Mac, Reading, Snapshot, Station
 from switchguard.core.penalties import Block, Penalty, SessionCap, Verdict
 from switchguard.edge.apply import Turn, apply, moves
 from switchguard.edge.ledger import SqlLedger
 from switchguard.edge.turns import Turns
-from switchguard.errors import LedgerError
+from switchguard.errors import CommandRefused, DeviceError, LedgerError, UnexpectedDiff
 from switchguard.ports import Driver, Session
 
 AT = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -272,6 +272,44 @@ def test_a_failed_push_is_recorded_as_failed_and_stops_nobody_else(scene: Scene,
     assert (failed.state, verified.state) == ("failed", "verified")
     assert why in failed.why
     assert scene.states() == {broken: "failed", fine: "verified"}
+
+
+class PickyDriver(ToyDriver):
+    """Of a switch that cannot have one of the blocks, whatever comes with it."""
+
+    def __init__(self, impossible: Slot, why: Callable[[], Exception]) -> None:
+        self.impossible, self.why = impossible, why
+
+    def push(self, session: Session, changes: Sequence[Change]) -> Diff:
+        if any(change.slot == self.impossible and change.after is not None for change in changes):
+            raise self.why()
+        return super().push(session, changes)
+
+
+@pytest.mark.parametrize(
+    "why",
+    [
+        lambda: DeviceError("core1", "somebody else's list is bound there"),
+        lambda: CommandRefused("core1", "drop", "% the table is full"),
+        lambda: UnexpectedDiff("core1", ["no router bgp 65000"]),
+        lambda: KeyError("vlan"),
+    ],
+)
+def test_a_change_that_cannot_be_had_keeps_no_other_one_waiting(scene: Scene, why: Callable[[], Exception]) -> None:
+    over, impossible, fine = (mac_block("core1", number) for number in range(3))
+    scene.hold(over, "v0")
+    scene.driver_of = lambda _platform: PickyDriver(impossible, why)
+    outcomes = scene.apply(put(impossible), put(fine), lift(over))
+    assert [outcome.state for outcome in outcomes] == ["failed", "verified", "verified"]
+    assert [outcome.why != "" for outcome in outcomes] == [True, False, False]
+    assert on_device(scene, "core1") == {fine: Block()}
+    assert scene.states() == {impossible: "failed", fine: "verified"}
+
+
+def test_a_switch_that_hangs_is_not_tried_again_for_each_change(scene: Scene) -> None:
+    scene.rack.faults["core1"] = "drop before"
+    scene.apply(*(put(mac_block("core1", number)) for number in range(5)))
+    assert scene.rack.opened == ["core1", "core1"]
 
 
 def test_a_session_that_drops_after_the_commit_has_blocked_all_the_same(scene: Scene) -> None:

@@ -52,6 +52,12 @@ def test_a_rate_that_could_be_misread_is_refused(text: str) -> None:
         parse_rate(text)
 
 
+@pytest.mark.parametrize("text", ["64.5kbps", "999bps", "1.0001Mbps"])
+def test_a_rate_that_devices_would_round_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="whole number of kilobits"):
+        parse_rate(text)
+
+
 @pytest.mark.parametrize("text", ["IN50GB1M", "1G", "1gb", "12", "0GB"])
 def test_a_size_that_could_be_misread_is_refused(text: str) -> None:
     with pytest.raises(ValueError):

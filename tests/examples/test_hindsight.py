@@ -94,9 +94,12 @@ def site(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_plan_asks_the_history(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("late_s", [-30, 0, 60])
+def test_plan_asks_the_history(site: Path, late_s: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """A minute of it may lie across two of the five-minute steps that the history is looked at in."""
     now = datetime.now(UTC)
-    row = UsageRow(SOMEBODY, now - 10 * MINUTE, now - 9 * MINUTE, 2_000_000_000, 1, sessions=9, remotes=3, factor=0.1)
+    began = now.replace(minute=now.minute // 5 * 5, second=0, microsecond=0) - 10 * MINUTE + timedelta(seconds=late_s)
+    row = UsageRow(SOMEBODY, began, began + MINUTE, 2_000_000_000, 1, sessions=9, remotes=3, factor=0.1)
     Wiring(load_site(site)).memory.history.add(Note(now, usage=[row], people={SOMEBODY: ((), None)}), {})
     code = run(["--site", str(site), "plan", "--policy", str(site / "other.yaml"), "--from", "history", "--json"])
     (penalty,) = json.loads(capsys.readouterr().out)["penalties"]

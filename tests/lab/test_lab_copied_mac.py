@@ -35,7 +35,7 @@ def until(lab: Lab, true: Callable[[], bool], what: str) -> None:
         lab.client(OWNER).ping(lab.client(OWNER).gateway)
         return true()
 
-    lab.wait_for(now, what, PATIENCE_S)
+    lab.wait_for(now, what, 2 * PATIENCE_S)
 
 
 def begun(lab: Lab, desk: Desk, service: Running) -> None:
