@@ -20,7 +20,7 @@ demo: $(STAMP)
 # Four labs at a time: they mostly wait.
 test: $(STAMP)
 	@./.ci/system-packages --optional --tests
-	$(BIN)/python -m pytest tests -m "not lab" -n 4
+	$(BIN)/python -m pytest tests -m "not lab" -n 4 --dist worksteal
 	@echo "$(words $(LABS)) labs, each of which tells at its end; together about eight minutes ..."
 	@$(MAKE) --no-print-directory --output-sync=target -j4 $(LABS)
 
