@@ -136,6 +136,38 @@ def _in_contexts(contexts: Mapping[str, int]) -> str:
     return access + proxies if contexts else ""
 
 
+@contextmanager
+def relay(behind: int, instead: Callable[[bytes], list[bytes]]) -> Iterator[int]:
+    """Between us and an agent at port `behind`: what it sends on for each answer, in this order."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as served:
+        served.bind(("127.0.0.1", 0))
+
+        def serve() -> None:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+                asking.connect(("127.0.0.1", behind))
+                asking.settimeout(0.2)
+                while question_and_peer := served.recvfrom(65535):
+                    question, peer = question_and_peer
+                    if not question:
+                        return
+                    asking.send(question)
+                    try:
+                        answer = asking.recv(65535)
+                    except TimeoutError:
+                        continue
+                    for datagram in instead(answer):
+                        served.sendto(datagram, peer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield int(served.getsockname()[1])
+        finally:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stopping:
+                stopping.sendto(b"", served.getsockname())
+            thread.join(10)
+
+
 # --- an SNMP agent that errs -----------------------------------------------------------------------------------------
 
 Numbers = tuple[int, ...]

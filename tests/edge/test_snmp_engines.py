@@ -1,7 +1,6 @@
 """gufo-snmp and pysnmp tell the same, whatever an agent says; and so does what is read ahead, or not read again."""
 
 import socket
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from importlib import import_module
 
 import pytest
 from pysnmp.proto.api import v2c
-from servers import AUTH_KEY, PRIV_KEY, Answers, Numbers, Said, agent, mib
+from servers import AUTH_KEY, PRIV_KEY, Answers, Numbers, Said, agent, mib, relay
 
 from switchguard.core.model import Device, PortCounters, Role
 from switchguard.edge.session_snmp import Limits, SnmpClient
@@ -159,31 +158,14 @@ def test_the_answer_to_the_question_before_is_not_taken_for_the_answer() -> None
 
 @contextmanager
 def _tardy(answers: Answers) -> Iterator[int]:
-    with agent(answers) as behind, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as served:
-        served.bind(("127.0.0.1", 0))
-        kept: list[bytes] = []
+    kept: list[bytes] = []
 
-        def serve() -> None:
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-                asking.connect(("127.0.0.1", behind))
-                while question_and_peer := served.recvfrom(65535):
-                    question, peer = question_and_peer
-                    if not question:
-                        return
-                    asking.send(question)
-                    kept.append(asking.recv(65535))
-                    if len(kept) % 2 == 0:
-                        for answer in kept[-2:]:
-                            served.sendto(answer, peer)
+    def later(answer: bytes) -> list[bytes]:
+        kept.append(answer)
+        return kept[-2:] if len(kept) % 2 == 0 else []
 
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield int(served.getsockname()[1])
-        finally:
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stopping:
-                stopping.sendto(b"", served.getsockname())
-            thread.join(10)
+    with agent(answers) as behind, relay(behind, later) as port:
+        yield port
 
 
 def test_a_bridge_of_one_vlan_is_asked_for_by_the_community() -> None:

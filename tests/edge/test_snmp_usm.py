@@ -4,9 +4,8 @@ import asyncio
 import gc
 import os
 import socket
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from servers import AUTH_KEY, PRIV_KEY, SNMP_USERS, free_port, snmpd
+from servers import AUTH_KEY, PRIV_KEY, SNMP_USERS, free_port, relay, snmpd
 
 from switchguard.edge.session_snmp import SnmpClient
 from switchguard.edge.snmp_gufo import UserLine
@@ -138,36 +137,8 @@ class Between:
         return told
 
 
-@contextmanager
-def between(behind: int, attack: Callable[[bytes, list[bytes]], list[bytes]]) -> Iterator[int]:
-    somebody = Between(attack)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as served:
-        served.bind(("127.0.0.1", 0))
-
-        def serve() -> None:
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-                asking.connect(("127.0.0.1", behind))
-                asking.settimeout(0.2)
-                while question_and_peer := served.recvfrom(65535):
-                    question, peer = question_and_peer
-                    if not question:
-                        return
-                    asking.send(question)
-                    try:
-                        answer = asking.recv(65535)
-                    except TimeoutError:
-                        continue
-                    for datagram in somebody.instead(answer):
-                        served.sendto(datagram, peer)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield int(served.getsockname()[1])
-        finally:
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stopping:
-                stopping.sendto(b"", served.getsockname())
-            thread.join(10)
+def between(behind: int, attack: Callable[[bytes, list[bytes]], list[bytes]]) -> AbstractContextManager[int]:
+    return relay(behind, Between(attack).instead)
 
 
 def digest(datagram: bytes) -> slice:
