@@ -85,11 +85,14 @@ def filter_lines(vlan: int, macs: Iterable[Mac]) -> Iterator[Statement]:
     yield *head, _OTHERS, "then", "accept"
 
 
+_A_MAC = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){5}/48")
+
+
 def blocked(config: Config, vlan: int) -> set[Mac]:
-    """Every MAC in our filter of this VLAN, also if it is not as we write it."""
+    """Every MAC in our filter of this VLAN, also if it is not as we write it. What is no MAC makes it not whole."""
     lines = _junos_config.below(config, (*FILTERS, filter_name(vlan), "term"))
     said = {line[3] for line in lines if len(line) == 4 and line[1] == "from" and line[2] in _FIELDS.values()}
-    return {Mac.parse(it.removesuffix("/48")) for it in said if it.endswith("/48")}
+    return {Mac.parse(it[:-3]) for it in said if _A_MAC.fullmatch(it)}
 
 
 def _is_whole(config: Config, vlan: int) -> bool:

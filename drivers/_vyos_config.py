@@ -84,8 +84,12 @@ def _lines(device: str, text: str) -> Iterator[Path]:
         yield tuple(path)
 
 
+def _names_a_group(line: Path) -> bool:
+    return line[:2] == ("firewall", "group") and len(line) >= 4
+
+
 def _config(lines: frozenset[Path], modern: bool, lan: tuple[str, ...]) -> Config:
-    ours = {line[:4]: key for line in lines if line[:2] == ("firewall", "group") and (key := key_of(*line[2:4]))}
+    ours = {line[:4]: key for line in lines if _names_a_group(line) and (key := key_of(*line[2:4]))}
     members = {
         key: frozenset(line[-1] for line in lines if line[:-1] == (*root, group(key).leaf))
         for root, key in sorted(ours.items())
