@@ -1,6 +1,7 @@
 """Junos: filters that never discard everybody, announcements that are exactly ours, and sessions as XML."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import import_module
 from ipaddress import ip_address
 from typing import Any, cast
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from model_juniper_junos import BEFORE_ELS, BLOCK, IN_VLAN_20, LIMIT, MAC, OTHER_BLOCK, JunosSwitch, Model
-from replay import Replay
+from replay import RECORDINGS, Replay
 
 from switchguard import plugins
 from switchguard.core.changes import Change, Slot
@@ -335,3 +336,16 @@ def test_a_line_of_xml_that_is_no_element_is_quoted() -> None:
 def test_lines_that_no_switch_takes_are_refused(switch: JunosSwitch, line: str, word: str) -> None:
     after, refused = load(switch.schema, switch.active, [line])
     assert (display_set(after), refused[0].word) == (display_set(switch.active), word)
+
+
+def test_what_is_no_mac_makes_our_filter_a_damaged_one() -> None:
+    recorded = Replay.load(RECORDINGS / "juniper_junos/enforced/blocks_and_a_limit")
+    odd = {
+        question: text.replace("02:00:00:00:00:07/48", "2:00:00:00:00:07/48", 1)
+        for question, text in recorded.answers.items()
+    }
+    assert odd != recorded.answers
+    standing = cast(Enforces, plugins.driver("juniper_junos")).enforced(replace(recorded, answers=odd))
+    assert {it for slot, it in standing.items() if slot.station.vlan == 10 and slot.kind == "block"} == {
+        Block("address")
+    }

@@ -463,3 +463,15 @@ def test_a_line_that_is_no_row_is_counted() -> None:
     table = DRIVER.read_capture([broken.encode()], "conntrack", ())
     assert (table.entries, table.unparsed) == (4, 2)
     assert [number for number, _ in table.samples] == [10, 11]
+
+
+def test_a_group_without_a_name_is_none() -> None:
+    recorded = Replay.load(RECORDINGS / "vyos/enforced/somebody_has_rule_1")
+    cut = {
+        question: text.replace(" address-group SERVERS address '10.10.0.2'", "")
+        for question, text in recorded.answers.items()
+    }
+    damaged = replace(recorded, answers=cut)
+    assert cut != recorded.answers
+    driver = cast(Enforces, plugins.driver("vyos"))
+    assert driver.enforced(damaged) == driver.enforced(recorded)
