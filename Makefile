@@ -59,7 +59,7 @@ check: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(MAKE) --no-print-directory types
-	$(BIN)/python -m pytest tests -m "not lab" --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest tests -m "not lab" -n 4 --dist worksteal --cov --cov-report=term:skip-covered
 	$(BIN)/coverage report --include='switchguard/core/*' --fail-under=95 --skip-covered
 
 # One folder of tests at a time: each has a conftest.py of its own.

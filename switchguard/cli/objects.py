@@ -178,6 +178,7 @@ def plan_object(plan: Plan, diffs: Mapping[str, Diff | DeviceError]) -> Json:
             }
             for name, changes in sorted(by_device.items())
         ],
+        "flushes": [{"device": it.device, "addresses": [str(each) for each in it.addresses]} for it in plan.flushes],
         "refusals": [refusal_object(refusal) for refusal in plan.refusals],
     }
 

@@ -25,7 +25,7 @@ from switchguard.cycle import PLACES, USAGE, look
 from switchguard.edge.evening import load_evening
 from switchguard.edge.napalm_platforms import needs_no_ssh, trusts_anybody
 from switchguard.edge.session_netmiko import fetch_host_key
-from switchguard.edge.settings import load_site
+from switchguard.edge.settings import load_site, missing_credentials
 from switchguard.edge.snapshots import load_snapshot, save_snapshot
 from switchguard.errors import DeviceError
 from switchguard.ports import Enforces
@@ -70,6 +70,7 @@ def check(
                 trust_host_key(wiring, device.name)
     snapshot = look_around(wiring, everything(wiring)) if connect else None
     gaps = (*snapshot.gaps, *unreadable(wiring)) if snapshot else ()
+    missing = missing_credentials(site)
     if as_json:
         tables = objects.poll_object(snapshot, 0.0)["tables"] if snapshot else []
         typer.echo(
@@ -81,6 +82,7 @@ def check(
                         {"device": d.name, "platform": d.platform, "role": d.role, "mode": d.mode} for d in site.devices
                     ],
                     "rules": [rule.name for rule in site.policy.rules],
+                    "missing_credentials": [{"of": it.device, "why": it.why} for it in missing],
                     "trusts_anybody": trusting(wiring),
                     "tables": tables,
                     "gaps": [objects.gap_object(gap) for gap in gaps],
@@ -92,7 +94,8 @@ def check(
         if snapshot:
             show_readings(snapshot.readings)
         show.show_gaps(gaps)
-    if gaps:
+        say_missing(missing)
+    if gaps or (connect and missing):
         raise typer.Exit(1)
 
 
@@ -115,6 +118,16 @@ def say_site(wiring: Wiring) -> None:
         show.say(
             f"note: eAPI takes any certificate of {', '.join(careless)}; `ca_file` in hosts.yaml names the right one"
         )
+
+
+def say_missing(missing: Iterable[DeviceError]) -> None:
+    """One line for each secret that is not there, however many want it."""
+    wanting: dict[str, list[str]] = {}
+    for it in missing:
+        what, _, why = it.why.partition(": ")
+        wanting.setdefault(why, []).append(f"{it.device} {what}")
+    for why, whose in wanting.items():
+        show.complain(f"missing: {why} ({', '.join(whose)})")
 
 
 def trusting(wiring: Wiring) -> list[str]:

@@ -10,10 +10,18 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
+from switchguard.cli.harmless import Harmless
 from switchguard.core.changes import Diff, Outcome, Plan
 from switchguard.core.copies import contested_of
 from switchguard.core.everybody import is_for_everyone
-from switchguard.core.explain import change_sentence, contested_sentence, location_sentence, refusal_sentence, switches
+from switchguard.core.explain import (
+    change_sentence,
+    contested_sentence,
+    flush_sentence,
+    location_sentence,
+    refusal_sentence,
+    switches,
+)
 from switchguard.core.model import Attribution, Client, Contested, Gap
 from switchguard.core.penalties import Refusal
 from switchguard.core.rules.naughty_factor import Factor
@@ -26,11 +34,13 @@ PIPE_WIDTH = 160
 
 def console(stderr: bool = False) -> Console:
     """A fresh console, so that a redirected stream is honoured; colour only on a terminal. Text is text: names of
-    hosts and reasons may hold what Rich would take for its markup."""
+    hosts and reasons may hold what Rich would take for its markup, or a terminal for an order."""
     stream = sys.stderr if stderr else sys.stdout
     known = stream.isatty() or "COLUMNS" in os.environ
     width = None if known else PIPE_WIDTH
-    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True, width=width)
+    made = Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True, width=width)
+    made.push_render_hook(Harmless())
+    return made
 
 
 def say(text: str) -> None:
@@ -157,6 +167,8 @@ def show_plan(plan: Plan, diffs: Mapping[str, Diff | DeviceError]) -> None:
             continue
         say(f"{name} (diff: {diff.source}){note}")
         show_diff(diff.text)
+    for flush in plan.flushes:
+        say(f"also: {flush_sentence(flush)}")
     for change in (*plan.changes, *plan.observed):
         if is_for_everyone(change.slot) and change.after is not None:
             say(f"note: {change_sentence(change)}")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from switchguard.core.changes import Change, HeldSlot, SessionFlush, Slot
-from switchguard.core.model import Client, ClientId, Contested, Gap, Location, NatUsage, Station, Unattributed
+from switchguard.core.model import Client, ClientId, Contested, Location, NatUsage, Station
 from switchguard.core.penalties import (
     Block,
     Finding,
@@ -23,6 +23,7 @@ from switchguard.core.penalties import (
     Unit,
     Verdict,
 )
+from switchguard.core.plain import plain
 
 _SPANS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
@@ -94,7 +95,7 @@ def penalty_phrase(penalty: Penalty) -> str:
 def client_phrase(client: ClientId) -> str:
     """Whom it is about: the identity itself, or `everyone on gw1`."""
     sort, _, name = client.partition(":")
-    return _plain(f"everyone on {name}" if sort == "everyone" else client)
+    return plain(f"everyone on {name}" if sort == "everyone" else client)
 
 
 def slot_phrase(slot: Slot) -> str:
@@ -116,20 +117,11 @@ def change_sentence(change: Change) -> str:
 def refusal_sentence(refusal: Refusal) -> str:
     """What we declined to do, where, and why; the safeguard's word comes last, for searching."""
     where = f" on {refusal.device}" if refusal.device else ""
-    return f"{_plain(refusal.what)}{where}: {_plain(refusal.why)} [{refusal.safeguard}]"
+    return f"{plain(refusal.what)}{where}: {plain(refusal.why)} [{refusal.safeguard}]"
 
 
 def flush_sentence(flush: SessionFlush) -> str:
     return f"forget the sessions of {_listed(flush.addresses)} on {flush.device}"
-
-
-def gap_sentence(gap: Gap) -> str:
-    return f"{gap.device}: no {gap.table} table: {_plain(gap.why)}"
-
-
-def unattributed_sentence(item: Unattributed) -> str:
-    sessions = f" ({item.sessions:,} sessions)" if item.sessions else ""
-    return f"{_plain(item.what)}{sessions} is nobody's: {_plain(item.why)}"
 
 
 def contested_sentence(it: Contested) -> str:
@@ -137,7 +129,7 @@ def contested_sentence(it: Contested) -> str:
     uses = "is used by more than one station" if it.certain else "may be used by more than one station"
     where = it.suspect
     suspect = f"; suspicious is {where.device} port {where.station.port}" if where is not None else ""
-    return f"{it.mac} {uses}: {_plain(it.why)}{suspect}"
+    return f"{it.mac} {uses}: {plain(it.why)}{suspect}"
 
 
 def verdict_sentence(verdict: Verdict, now: datetime | None = None) -> str:
@@ -175,7 +167,7 @@ def finding_sentence(finding: Finding) -> str:
 def location_sentence(location: Location | None, why_not: str = "") -> str:
     """`sw1 port Gi0/7, VLAN 10, seen 4 s ago, confidence 0.95`."""
     if location is None:
-        return f"place unknown{f': {_plain(why_not)}' if why_not else ''}"
+        return f"place unknown{f': {plain(why_not)}' if why_not else ''}"
     station = location.station
     port = f" port {station.port}" if station.port else ""
     vlan = f", VLAN {station.vlan}" if station.vlan is not None else ""
@@ -233,8 +225,8 @@ def concerns(verdict: Verdict, client: Client) -> bool:
 
 
 def _who(client: Client) -> str:
-    owner = f", {_plain(client.owner)}" if client.owner else ""
-    return f"{_plain(client.identity)}{owner}: MAC {_listed(client.macs)}, address {_listed(client.addresses)}"
+    owner = f", {plain(client.owner)}" if client.owner else ""
+    return f"{plain(client.identity)}{owner}: MAC {_listed(client.macs)}, address {_listed(client.addresses)}"
 
 
 def _station_words(station: Station) -> tuple[str, ...]:
@@ -249,11 +241,7 @@ def _phrase(penalty: Penalty | None) -> str:
 
 
 def _because(why: str) -> str:
-    return f" because {_plain(why)}" if why else ""
-
-
-def _plain(text: str) -> str:
-    return "".join(letter if letter.isprintable() else "·" for letter in text)
+    return f" because {plain(why)}" if why else ""
 
 
 def _listed(things: Sequence[object]) -> str:

@@ -7,7 +7,7 @@ every few minutes around the clock is the one that keeps others from testing.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 from switchguard.core.evidence import Connections
@@ -58,16 +58,6 @@ def busiest(connections: Sequence[Connections], within: timedelta) -> int:
             oldest += 1
         most = max(most, running)
     return most
-
-
-def hourly(connections: Iterable[Connections], now: datetime, hours: int = 48) -> tuple[Connections, ...]:
-    """The last `hours` hours, the present one included and empty ones too, oldest first: the histogram."""
-    this_hour = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    count: Counter[datetime] = Counter()
-    for it in connections:
-        count[it.start.astimezone(UTC).replace(minute=0, second=0, microsecond=0)] += it.count
-    starts = (this_hour - back * _HOUR for back in reversed(range(hours)))
-    return tuple(Connections(start, count[start]) for start in starts)
 
 
 def rhythm_sentence(found: Rhythm | None) -> str:

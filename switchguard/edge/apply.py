@@ -252,7 +252,8 @@ class _Hands:
             with self.opens(device) as session:
                 if (paused := self.ledger.paused()) is not None:
                     return f"sessions stay until they time out: paused: {paused}"
-                return f"{driver.clear_sessions(session, flush.addresses)} sessions cleared on {flush.device}"
+                cleared = driver.clear_sessions(session, flush.addresses)
+                return f"{cleared} session{'' if cleared == 1 else 's'} cleared on {flush.device}"
         except LedgerError:
             raise
         except SwitchguardError as error:

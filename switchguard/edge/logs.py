@@ -6,6 +6,8 @@ from typing import IO, Literal
 
 import structlog
 
+from switchguard.core.plain import plain
+
 CHATTY = ("paramiko", "netmiko", "nornir", "apscheduler", "pysnmp", "asyncssh", "urllib3")
 """Libraries whose routine is no news."""
 QUIET = ("apscheduler.scheduler",)
@@ -41,4 +43,12 @@ def configure_logs(style: Literal["plain", "json"], level: int = logging.INFO, s
 def _renderers(style: Literal["plain", "json"], out: IO[str]) -> list[structlog.typing.Processor]:
     if style == "json":
         return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    return [structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback)]
+    return [
+        _on_one_line,
+        structlog.dev.ConsoleRenderer(colors=out.isatty(), exception_formatter=structlog.dev.plain_traceback),
+    ]
+
+
+def _on_one_line(_logger: object, _name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """What is logged may quote a device. JSON and a field's `repr` have no control characters; a message has."""
+    return {**event, "event": plain(str(event["event"]))}

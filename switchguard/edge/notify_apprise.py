@@ -15,6 +15,7 @@ from typing import Any
 from apprise import Apprise, AppriseAsset, NotifyFormat
 from apprise.plugins import url_to_dict
 
+from switchguard.core.plain import plain
 from switchguard.edge.notify_texts import Message
 from switchguard.errors import NotConfigured
 from switchguard.ports import Secret
@@ -125,4 +126,4 @@ def _without_secrets(text: str, parts: Mapping[str, Any]) -> str:
     shown = {str(it) for it in parts.get("targets") or ()}
     for secret in sorted(secrets - shown, key=len, reverse=True):
         text = text.replace(secret, "***")
-    return "".join(letter if letter.isprintable() else "·" for letter in text)[:500]
+    return plain(text)[:500]

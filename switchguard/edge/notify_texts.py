@@ -34,6 +34,7 @@ from switchguard.core.explain import client_phrase, penalty_phrase
 from switchguard.core.letters import Addressee, Event, Facts, Letter
 from switchguard.core.model import ClientId, Mac
 from switchguard.core.penalties import Block, Notify, Penalty, Quarantine, RateLimit, RestrictPorts, SessionCap
+from switchguard.core.plain import plain
 from switchguard.edge.words import SHIPPED, known_language, read_words
 from switchguard.errors import SiteError
 
@@ -184,7 +185,7 @@ def _names(letter: Letter, words: Words, zone: tzinfo) -> Names:
 
 def _plain(text: str) -> str:
     """On one line, and not for ever."""
-    line = "".join(letter if letter.isprintable() else "·" for letter in text)
+    line = plain(text)
     return line if len(line) <= LONGEST_WORD else f"{line[: LONGEST_WORD - 1]}…"
 
 

@@ -51,7 +51,7 @@ class Pulse:
 
     def lost(self, client: str, since: float, until: float) -> int:
         """Requests of that time that stayed unanswered; the last second is still open and does not count."""
-        return sum(1 for _moment in self._misses(client, since, min(until, time.time() - LATE_S)))
+        return len(self._misses(client, since, min(until, time.time() - LATE_S)))
 
     def cut(self, client: str, since: float) -> float | None:
         """When the first of IN_A_ROW requests was sent that all stayed unanswered."""
@@ -62,10 +62,6 @@ class Pulse:
             if len(missed) == IN_A_ROW:
                 return missed[0]
         return None
-
-    def first_lost(self, client: str, since: float) -> float | None:
-        """When the first request was sent that nobody answered."""
-        return min(self._misses(client, since, time.time() - LATE_S), default=None)
 
     def answered_since(self, client: str, since: float) -> bool:
         return any(self._sent[client][sequence] >= since for sequence in tuple(self._answered[client]))

@@ -57,7 +57,7 @@ def cut_at_once(lab: Lab, log: Path, client: str, above: float) -> Swift:
         cut = pulse.last_answered(client)
         traffic.stop()
         crossing.stop()
-    deleted = re.search(r"(\d+) sessions cleared", str(verified["why"]))
+    deleted = re.search(r"(\d+) sessions? cleared", str(verified["why"]))
     return Swift(
         crossing.at - began,
         _moment(found) - crossing.at,

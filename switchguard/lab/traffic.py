@@ -10,6 +10,7 @@ import asyncio
 import random
 import resource
 import socket
+import struct
 import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -27,6 +28,9 @@ _DATAGRAM = b"d1:ad2:id20:the lab's own swarm!e1:q4:ping1:t2:aa1:y1:qe"
 _CHUNK = bytes(16_384)
 _TICK_S = 0.02
 _RETRY_S = 1.0
+_AT_ONCE = struct.pack("ii", 1, 0)
+"""Of SO_LINGER: who is stopped resets its sessions. The kernel would go on saying goodbye for minutes, and each goodbye
+that a gateway has forgotten the session of is a new translation."""
 
 
 def peers(count: int, silent_share: float, seed: int) -> list[Peer]:
@@ -121,6 +125,7 @@ async def _chat(peer: Peer, every_s: float, size: int, source: str | None = None
         try:
             local = (source, 0) if source else None
             reader, writer = await asyncio.open_connection(*peer, local_addr=local)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
             try:
                 while True:
                     writer.write(bytes(size))

@@ -245,6 +245,14 @@ def test_a_shell_completes_commands() -> None:
     assert done.stdout.split() == ["remove"]
 
 
+def test_secrets_that_are_not_there_are_named_before_anybody_is_asked(prompt: Prompt) -> None:
+    said = prompt.types("check")
+    assert (said.status, said.err) == (0, "missing: the environment variable NOWHERE_SET is not set (gw password)\n")
+    (prompt.site / "secret").unlink()
+    said = prompt.types("check", "--json")
+    assert [it["of"] for it in said.object["missing_credentials"]] == ["gw", "sw1"]
+
+
 # --- devices that cannot be reached ----------------------------------------------------------------------------------
 
 
@@ -413,6 +421,7 @@ def test_with_nothing_on_record_there_is_nothing_to_release(prompt: Prompt) -> N
     assert prompt.types("release-all", "--json").object == {
         "schema": 1,
         "devices": [],
+        "flushes": [],
         "refusals": [],
         "outcomes": [],
     }

@@ -8,7 +8,7 @@ from plan_builders import HOUR, NOW, at, client, ip, mac, ours, request, usage, 
 
 from switchguard.core import explain
 from switchguard.core.changes import Change, SessionFlush, Slot
-from switchguard.core.model import Gap, Location, Station, Unattributed
+from switchguard.core.model import Location, Station
 from switchguard.core.penalties import (
     Block,
     Finding,
@@ -178,13 +178,6 @@ def test_usage() -> None:
     told = "1,500 sessions to 1,490 hosts on gw"
     assert explain.usage_sentence(seven) == f"{told}, 94% active, 2.5 MB in, 10 B out"
     assert explain.usage_sentence(replace(seven, active_share=None, bytes_in=None)) == told
-
-
-def test_what_could_not_be_seen() -> None:
-    assert explain.gap_sentence(Gap("sw1", "fdb", "no answer")) == "sw1: no fdb table: no answer"
-    nobodys = Unattributed("address 10.10.0.9", "2 MACs answer for it", 40)
-    assert explain.unattributed_sentence(nobodys) == "address 10.10.0.9 (40 sessions) is nobody's: 2 MACs answer for it"
-    assert explain.unattributed_sentence(replace(nobodys, sessions=0)).startswith("address 10.10.0.9 is nobody's")
 
 
 def test_flushes() -> None:

@@ -6,7 +6,7 @@ from builders import NOON
 from evidence_builders import HOUR, MINUTE, at, every
 
 from switchguard.core.evidence import Connections
-from switchguard.core.rhythm import Rhythm, busiest, hourly, rhythm, rhythm_sentence, united
+from switchguard.core.rhythm import Rhythm, busiest, rhythm, rhythm_sentence, united
 
 
 def test_a_rhythm_has_its_longest_break() -> None:
@@ -50,13 +50,3 @@ def test_the_busiest_stretch_is_found_wherever_it_is() -> None:
     assert busiest(connections, 3 * MINUTE) == 150
     assert busiest(connections, HOUR) == 250
     assert busiest((), HOUR) == 0
-
-
-def test_the_histogram_has_every_hour_also_the_empty_ones() -> None:
-    half_past = NOON + HOUR / 2
-    assert hourly(at([2, 0], count=5), half_past, hours=3) == (
-        Connections(NOON - 2 * HOUR, 5),
-        Connections(NOON - HOUR, 0),
-        Connections(NOON, 5),
-    )
-    assert len(hourly((), NOON)) == 48

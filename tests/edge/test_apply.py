@@ -427,8 +427,8 @@ def test_sessions_are_cleared_after_the_block_is_verified(scene: Scene) -> None:
     slot = mac_block("core1", 1)
     (outcome,) = scene.apply(put(slot, "v1"), flushes=(SessionFlush("gw1", (ADDRESS,), "v1"),))
     assert scene.rack.flushed == [("gw1", ("10.0.0.7",))]
-    assert (outcome.state, outcome.why) == ("verified", "1 sessions cleared on gw1")
-    assert scene.told[-1] == "gw1: 1 sessions cleared on gw1"
+    assert (outcome.state, outcome.why) == ("verified", "1 session cleared on gw1")
+    assert scene.told[-1] == "gw1: 1 session cleared on gw1"
 
 
 def test_sessions_stay_when_the_block_failed(scene: Scene) -> None:

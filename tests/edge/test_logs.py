@@ -82,3 +82,12 @@ def test_messages_for_people_are_in_the_log() -> None:
     notifier: Notifier = LogNotifier()
     notifier.tell("1 client blocked", "02:00:00:00:00:07 on core1")
     assert json.loads(out.getvalue())["event"] == "1 client blocked: 02:00:00:00:00:07 on core1"
+
+
+def test_a_message_is_one_line_and_steers_no_terminal() -> None:
+    out = io.StringIO()
+    configure_logs("plain", stream=out)
+    logging.getLogger("switchguard").warning("quoted %s", "\x1b[2J\nforged", extra={"line": "\x1b[2J\nforged"})
+    (line,) = out.getvalue().splitlines()
+    assert "quoted ·[2J·forged" in line
+    assert "\x1b" not in line

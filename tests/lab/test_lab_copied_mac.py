@@ -21,8 +21,12 @@ RULE = "rules:\n  copies: {kind: copied_mac, penalty: {quarantine: 99, lasts: 1h
 
 
 def copies(lab: Lab, copier: str) -> None:
-    """Whoever changes a MAC takes the link down for it, so that a switch forgets the old one."""
-    lab.client(copier).change_mac(lab.client(OWNER).own_mac)
+    """Whoever changes a MAC takes the link down for it, so that a switch forgets the old one. He knows the gateway's
+    MAC, for the answer to his ARP request may go to the owner."""
+    client = lab.client(copier)
+    client.change_mac(lab.client(OWNER).own_mac)
+    known = ("lladdr", lab.topology.gateway.mac(client.vlan), "nud", "permanent")
+    client.run(["ip", "neigh", "replace", client.gateway, "dev", "eth0", *known]).check_returncode()
     with lab.plane(lab.topology.access_of(copier)[0].name) as plane:
         plane.flush()
     lab.swarm(copier, rate=300)
