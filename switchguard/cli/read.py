@@ -115,9 +115,7 @@ def say_site(wiring: Wiring) -> None:
         rows.add_row(device.name, device.platform, device.role, device.mode, site.endpoints[device.name].host, writes)
     show.console().print(rows)
     if careless := trusting(wiring):
-        show.say(
-            f"note: eAPI takes any certificate of {', '.join(careless)}; `ca_file` in hosts.yaml names the right one"
-        )
+        show.say(f"note: nothing proves that it is {', '.join(careless)}; `napalm: {{transport: https}}` does")
 
 
 def say_missing(missing: Iterable[DeviceError]) -> None:
@@ -131,7 +129,7 @@ def say_missing(missing: Iterable[DeviceError]) -> None:
 
 
 def trusting(wiring: Wiring) -> list[str]:
-    """Devices that are given a password without a look at who they are."""
+    """Devices that are believed without a look at who they are."""
     endpoints = wiring.site.endpoints
     return [it.name for it in wiring.site.devices if trusts_anybody(it.platform, endpoints[it.name])]
 

@@ -45,13 +45,14 @@ def needs_no_ssh(platform: str, endpoint: Endpoint) -> bool:
 
 
 def verifies_tls(platform: str, options: Mapping[str, object]) -> bool:
-    """Whether a `ca_file` means anything."""
+    """Whether the device's certificate is verified by us (tls.py), so that a `ca_file` means something."""
     return _transport(platform, options) == "https"
 
 
 def trusts_anybody(platform: str, endpoint: Endpoint) -> bool:
-    """Whether its password goes to whoever answers at its address: eAPI without an authority, or in the clear."""
-    return speaks_eapi(platform, endpoint) and endpoint.ca_file is None
+    """Whether nothing says that it is the device: eAPI in the clear, or with `https_certs` and no `ca_file` of that."""
+    options = endpoint.napalm_options
+    return speaks_eapi(platform, endpoint) and not verifies_tls(platform, options) and "ca_file" not in options
 
 
 def objection(platform: str, options: Mapping[str, object]) -> str:

@@ -8,7 +8,7 @@ What NAPALM 5.2 does not tell, and this file does (read in napalm/ios/ios.py and
   advice as text. Neither is a diff, so both raise.
 - EOS and IOS refuse commit messages, so none is sent.
 - NX-OS over NX-API accepts any certificate: its driver gets `session_nxapi` as its transport.
-- EOS over https accepts any as well, unless the site has a `ca_file`.
+- pyeapi accepts any as well: its connection gets a line of ours.
 - EOS keeps a session whose client is gone, and while one is pending NAPALM waits 10 s and gives up: see `eos_sessions`.
 - Junos needs more than a line of care: see `napalm_junos`, which is loaded for it alone (PyEZ takes a second).
 - Its rollback replaces the whole configuration, other people's work included, so it is not offered.
@@ -20,9 +20,11 @@ import http.client
 import io
 import logging
 import re
+import ssl
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -34,7 +36,7 @@ from napalm.base import exceptions as failures
 from switchguard.core.model import Device
 from switchguard.edge import tls
 from switchguard.edge.eos_sessions import abandoned, give_up, new_name
-from switchguard.edge.napalm_platforms import napalm_driver
+from switchguard.edge.napalm_platforms import napalm_driver, verifies_tls
 from switchguard.edge.session_netmiko import PATIENCE, REFUSED, SSH_ERRORS, attentive, netmiko_options, ssh_meaning
 from switchguard.edge.session_nxapi import Nxapi
 from switchguard.errors import CommandRefused, DeviceError, LoginRefused, UnexpectedOutput, Unreachable
@@ -76,6 +78,8 @@ class Napalm:
         if name == "nxos":
             self._driver_over(Nxapi(self._device, self._endpoint))
             return
+        if self._has_sessions and verifies_tls("arista_eos", self._endpoint.napalm_options):
+            self._driver.transport_class = partial(_verified, self._device, self._endpoint.ca_file)
         with self._translated("login"):
             self._driver.open()
             if self._over_netmiko(name):
@@ -177,9 +181,8 @@ class Napalm:
             ssh = netmiko_options(self._device, self._endpoint)
             return {"port": ssh["port"], "key_file": ssh["key_file"], **given, "ssh_config_file": ssh_config}
         if not self._over_netmiko(name):
-            secret, ca_file = self._endpoint.enable_password, self._endpoint.ca_file
-            given |= {"enable_password": secret.reveal()} if secret and name == "eos" else {}
-            return given | ({"context": tls.verifying(self._device, ca_file)} if ca_file and name == "eos" else {})
+            secret = self._endpoint.enable_password
+            return given | ({"enable_password": secret.reveal()} if secret and name == "eos" else {})
         ours = netmiko_options(self._device, self._endpoint)
         ours |= {"read_timeout_override": PATIENCE * self._endpoint.timeout_s}
         return ours | given | {"ssh_strict": True, "session_log": self._tape}
@@ -225,6 +228,10 @@ class Napalm:
                 return CommandRefused(self._device, doing, f"{why}; `configure session NAME abort` ends it")
             case pyeapi.eapilib.ConnectionError() if "Unauthorized" in text:
                 return LoginRefused(self._device, f"eAPI refuses user {self._endpoint.username!r} with this password")
+            case pyeapi.eapilib.ConnectionError(__context__=ssl.SSLCertVerificationError() as why):
+                return tls.distrusted(self._device, str(self._endpoint.host), why)
+            case pyeapi.eapilib.ConnectionError(__context__=TimeoutError()):
+                return Unreachable(self._device, f"{doing}: no answer within {PATIENCE * self._endpoint.timeout_s:g} s")
             case pyeapi.eapilib.ConnectionError() if "Socket error" not in text:
                 return UnexpectedOutput(self._device, text, f"{doing}: no eAPI answer")
             case pyeapi.eapilib.ConnectionError():
@@ -234,6 +241,18 @@ class Napalm:
             case failures.ConnectionException() | failures.CommandTimeoutException():
                 return Unreachable(self._device, f"{doing}: {text}")
         return CommandRefused(self._device, doing, text or type(error).__name__)
+
+
+def _verified(device: str, ca_file: str | None, **options: Any) -> Any:
+    """pyeapi's connection, over a line to a switch whose certificate was verified before anything is said."""
+    connection = pyeapi.eapilib.HttpsEapiConnection(**options)
+    line = connection.transport
+
+    def connect() -> None:
+        line.sock = tls.connect(device, line.host, line.port, ca_file, line.timeout)
+
+    line.connect = connect
+    return connection
 
 
 class _Loaded:

@@ -28,7 +28,6 @@ from switchguard.errors import (
     LoginRefused,
     NotConfigured,
     UnexpectedOutput,
-    UnknownHostKey,
     Unreachable,
 )
 from switchguard.ports import Endpoint
@@ -191,8 +190,7 @@ class Nxapi:
         where = f"{self._endpoint.host}:{self._port}"
         match error:
             case ssl.SSLCertVerificationError():
-                why = f"{where} shows a certificate that is not to be trusted: {error.verify_message}"
-                return UnknownHostKey(self._device, f"{why}; `ca_file` names who vouches for it, or the certificate")
+                return tls.distrusted(self._device, where, error)
             case TimeoutError():
                 return Unreachable(self._device, f"no answer to {doing!r} within {self._patience_s:g} s")
             case ConnectionRefusedError():

@@ -469,9 +469,9 @@ class HostModel(Strict):
     )
     ca_file: str | None = Field(
         default=None,
-        description="with `transport: https`: PEM file of the authority that the device's certificate is from; without "
-        "it, cisco_nxos must show one that the machine trusts, and arista_eos any. For cisco_nxos it may be the "
-        "device's own certificate. A relative path starts at the site",
+        description="with `transport: https`: PEM file of the authority that the device's certificate is from, or the "
+        "device's own certificate; without it, the device must show one that the machine trusts. A relative path "
+        "starts at the site",
     )
     timeout: Duration = Field(default=timedelta(seconds=10), description="of each answer")
     compress: bool = Field(

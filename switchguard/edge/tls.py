@@ -11,7 +11,7 @@ import socket
 import ssl
 from pathlib import Path
 
-from switchguard.errors import NotConfigured
+from switchguard.errors import NotConfigured, UnknownHostKey
 
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
@@ -35,6 +35,11 @@ def connect(device: str, host: str, port: int, ca_file: str | None, timeout_s: f
         if line is None:
             raise
         return line
+
+
+def distrusted(device: str, where: str, error: ssl.SSLCertVerificationError) -> UnknownHostKey:
+    why = f"{where} shows a certificate that is not to be trusted: {error.verify_message}"
+    return UnknownHostKey(device, f"{why}; `ca_file` names who vouches for it, or the certificate")
 
 
 def _on_file(host: str, port: int, ca_file: str, timeout_s: float) -> ssl.SSLSocket | None:

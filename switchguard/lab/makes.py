@@ -35,9 +35,10 @@ class Make:
     ssh: bool = True
     """Whether `listens` is SSH, and has a host key to be known."""
     settings: str = ""
-    """What the site must say of such a device, below `data: {switchguard: ...}`, in YAML's flow style."""
+    """What the site must say of such a device, with its name for {}, below `data: {switchguard: ...}`, in YAML's flow
+    style."""
     over_https: str = ""
-    """What it must say, with the switch's name for {}, of one that is to be reached over HTTPS instead of SSH."""
+    """What it must say of one that is to be reached over HTTPS instead of SSH."""
 
 
 MAKES: Mapping[str, Make] = {
@@ -46,7 +47,7 @@ MAKES: Mapping[str, Make] = {
         Make(
             platform="arista_eos",
             front_end="eos",
-            listens=80,
+            listens=443,
             ssh=False,
             description="Arista Networks EOS version 4.28.3M running on an Arista Networks vEOS-lab",
             kernel="Et{}",
@@ -54,7 +55,7 @@ MAKES: Mapping[str, Make] = {
             long="Ethernet{}",
             first_index=1000,
             management=(999_001, "Management1", "Management1"),
-            settings="napalm: {transport: http}",
+            settings="napalm: {{transport: https}}, ca_file: certificates/{}.pem",
         ),
         Make(
             platform="cisco_ios",

@@ -97,8 +97,9 @@ def write(topology: Topology) -> Path:
     _write_secrets(site / "secrets")
     (site / "known_hosts").write_text(_host_keys(topology))
     (site / "certificates").mkdir()
-    for switch in over_https(topology):
-        shutil.copy(LAB_DIR / "state" / switch.name / CERTIFICATE, site / "certificates" / f"{switch.name}.pem")
+    for switch in topology.switches:
+        if (shown := LAB_DIR / "state" / switch.name / CERTIFICATE).exists():
+            shutil.copy(shown, site / "certificates" / f"{switch.name}.pem")
     (site / "defaults.yaml").write_text(_DEFAULTS.format(username=USERNAME))
     (site / "groups.yaml").write_text(_GROUPS.format(snmp_user=SNMP_USER))
     (site / "hosts.yaml").write_text(hosts(topology))
@@ -116,7 +117,7 @@ def hosts(topology: Topology) -> str:
         group = "core" if switch is topology.switches[0] else "access"
         make = switch.make
         text += "\n" + _HOST.format(name=switch.name, address=switch.management, platform=make.platform, group=group)
-        settings = make.over_https.format(switch.name) if switch in over_https(topology) else make.settings
+        settings = (make.over_https if switch in over_https(topology) else make.settings).format(switch.name)
         text += f"  data: {{switchguard: {{{settings}}}}}\n" if settings else ""
     return text
 

@@ -253,6 +253,18 @@ def test_secrets_that_are_not_there_are_named_before_anybody_is_asked(prompt: Pr
     assert [it["of"] for it in said.object["missing_credentials"]] == ["gw", "sw1"]
 
 
+def test_a_device_that_need_not_prove_who_it_is_is_named(prompt: Prompt) -> None:
+    hosts = prompt.site / "hosts.yaml"
+    before = hosts.read_text()
+    said = {}
+    for way in ("https", "http"):
+        core = "core: {platform: arista_eos, data: {switchguard: {role: core, napalm: {transport: %s}}}}\n"
+        hosts.write_text(before + core % way)
+        said[way] = prompt.types("check", "--json").object["trusts_anybody"]
+    assert said == {"https": [], "http": ["core"]}
+    assert "nothing proves that it is core" in prompt.types("check").out
+
+
 # --- devices that cannot be reached ----------------------------------------------------------------------------------
 
 

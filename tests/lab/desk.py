@@ -220,7 +220,7 @@ class Desk:
 
     def _core(self) -> Any:
         core = self.lab.topology.switch("core")
-        return pyeapi.connect("http", str(core.management), USERNAME, PASSWORD, return_node=True)
+        return pyeapi.connect("https", str(core.management), USERNAME, PASSWORD, return_node=True)
 
     def pending(self) -> bool:
         """Whether a configuration session is open on the core switch."""

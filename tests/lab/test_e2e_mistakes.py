@@ -151,7 +151,7 @@ def babbling(namespace: str, port: int, text: bytes) -> Iterator[None]:
 
 def test_a_device_that_answers_garbage_is_a_gap(lab: Lab, desk: Desk) -> None:
     desk.impatient()
-    desk.host("core", napalm={"transport": "http", "port": 8081})
+    desk.host("core", napalm={"transport": "http", "port": 8081}, ca_file=None)
     desk.port("sw1", 2222)
     page = b"HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n<html>hello!</ht"
     with babbling("core", 8081, page), babbling("sw1", 2222, b"220 an FTP server\r\n"):

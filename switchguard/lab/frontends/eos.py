@@ -1,6 +1,7 @@
-"""EOS over eAPI: `python -m switchguard.lab.frontends.eos --switch core --listen 10.255.0.10:80 --state DIR`.
+"""EOS over eAPI: `python -m switchguard.lab.frontends.eos --switch core --listen 10.255.0.10:443 --state DIR`.
 
-JSON-RPC over HTTP with basic authentication (Arista eAPI Command API). To be started in the switch's network namespace.
+JSON-RPC over HTTPS with basic authentication (Arista eAPI Command API) and a certificate of its own making. To be
+started in the switch's network namespace.
 """
 
 import json
@@ -8,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
+from switchguard.lab.frontends.certificate import self_signed, showing
 from switchguard.lab.frontends.eos_box import EosBox
 from switchguard.lab.frontends.eos_cli import RequestFailed, run_commands
 from switchguard.lab.frontends.http import HttpServer, Reply
@@ -62,7 +64,7 @@ def _error(identity: object, code: int, message: str, data: Sequence[object] = (
 async def serve(given: Options) -> None:
     box = EosBox(given.switch, given.plane, given.chassis, given.state, given.faults, given.enable_secret)
     server = EosServer(box, given.passwords)
-    await server.start(given.host, given.port)
+    await server.start(given.host, given.port, showing(self_signed(given.state, given.switch)))
     while True:
         await given.faults.reload_asked()
         server.reload()
