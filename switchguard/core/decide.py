@@ -20,7 +20,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 from switchguard.core.explain import penalty_phrase
-from switchguard.core.ladder import at_latest, emptied, ends, softened, step, zone_of
+from switchguard.core.ladder import at_latest, cuts_nobody_off, emptied, ends, softened, step, zone_of
 from switchguard.core.model import Address, ClientId, Location, Mac
 from switchguard.core.penalties import Decision, Finding, Notify, PastPenalty, Penalty, Refusal, Release, Verdict
 from switchguard.core.policy import Policy, Probation, Rule
@@ -160,8 +160,9 @@ def _sentence(finding: Finding, rule: Rule, past: Iterable[PastPenalty], policy:
     offence = 1 + int(decayed + 0.5)
     taken, growth = step(rule.sentence, decayed)
     penalty = softened(finding.penalty or taken.penalty, zone_of(finding.addresses, policy.zones), offence)
+    routine = finding.routine and cuts_nobody_off(penalty)
     until = finding.until or ends(taken, growth, now, policy.zone)
-    if not finding.routine:
+    if not routine:
         until = at_latest(policy.box, penalty, until, now, policy.zone)
     made = Verdict(
         id=identify(finding.client, rule.name, now),
@@ -176,7 +177,7 @@ def _sentence(finding: Finding, rule: Rule, past: Iterable[PastPenalty], policy:
         offence=offence,
         location=finding.location,
         network=finding.network,
-        routine=finding.routine,
+        routine=routine,
     )
     return eased(made, policy.identity, now)
 

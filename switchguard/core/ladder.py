@@ -84,6 +84,11 @@ def hardness(penalty: Penalty) -> tuple[int, int]:
             return rank, 0
 
 
+def cuts_nobody_off(penalty: Penalty) -> bool:
+    """It tells or slows down: harmless for however many. A ladder that began gently may end with something else."""
+    return isinstance(penalty, Notify | SessionCap | RateLimit)
+
+
 # --- the box ---------------------------------------------------------------------------------------------------------
 
 

@@ -81,7 +81,8 @@ class Finding:
     network: Network | None = None
     """Where a whole subnet is meant, and `addresses` are only those of it that were seen."""
     routine: bool = False
-    """Nobody's fault (a limit for everybody, a tier): new ones may be many without looking like a mistake of ours."""
+    """Nobody's fault (a limit for everybody, a tier): new ones may be many without looking like a mistake of ours, as
+    long as they cut nobody off."""
 
 
 @dataclass(frozen=True, slots=True)

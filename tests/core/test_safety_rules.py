@@ -29,6 +29,7 @@ from plan_builders import (
     safeguards_of,
     slots_of,
     verdict,
+    who,
     world,
 )
 
@@ -295,6 +296,21 @@ class TestRule4TooManyAtOnceLookLikeOurMistake:
         full = policy("access", Safeguards(share_of_clients=1.0, per_device=1))
         seen = world(client(7), client(8), client(9, on="sw2"))
         assert refused(planned([V7, verdict(8), verdict(9)], seen, by=full), "blast_radius")
+
+    def test_a_ladder_that_begins_gently_ends_under_the_brakes(self) -> None:
+        """A limit for forty strangers is harmless. A block of forty, half a day later, is as many as ever."""
+        steps = Sentence(RateLimit(1_000_000), 12 * HOUR, then=(Sentence(Block(), 12 * HOUR),))
+        rule = Rule("opt_in", "registered_only", 0.0, 1, steps)
+        by = replace(policy(safeguards=Safeguards()), rules=(rule,))
+        strangers = range(31, 71)
+        seen = world(*(client(n) for n in strangers))
+        found = [Finding(who(n), "opt_in", 1, 0, "", 1, (mac(n),), (ip(n),), routine=True) for n in strangers]
+        limits = decide(found, (), (), by, NOW)
+        assert len(planned(limits.standing, seen, by=by).changes) == 40
+        blocks = decide(found, limits.standing, (), by, NOW + 12 * HOUR)
+        assert {it.penalty for it in blocks.standing} == {Block()}
+        made = planned(blocks.standing, seen, by=by, now=NOW + 12 * HOUR)
+        assert (made.changes, {it.safeguard for it in made.refusals}) == ((), {"blast_radius"})
 
     def test_lines_in_several_vlans_are_one_penalty(self) -> None:
         one = policy(safeguards=Safeguards(per_device=1))
