@@ -30,6 +30,7 @@ MANUAL = "manual"
 """The `rule` of a penalty that a person asked for."""
 
 TIME_IS_UP = "its time is up"
+ANOTHER_STEP = "it is on another step now"
 
 
 def decide(
@@ -43,14 +44,15 @@ def decide(
 
     One penalty per client and rule at a time: a further finding neither adds a second one nor extends the first.
     """
-    released = tuple(_releases(standing, policy, now))
+    found = _worst_of_each(findings)
+    released = tuple(_releases(found, standing, policy, now))
     gone = {release.verdict.id for release in released}
     staying = tuple(verdict for verdict in standing if verdict.id not in gone)
     memory = (*past, *(ended(release.verdict, now) for release in released if not release.verdict.probation))
     rules = {rule.name: rule for rule in reversed(policy.rules)}
     sentenced: list[Verdict] = []
     declined: list[Refusal] = []
-    for finding in _worst_of_each(findings):
+    for finding in found:
         match _judge(finding, rules.get(finding.rule), (*staying, *sentenced), memory, policy, now):
             case Verdict() as verdict:
                 sentenced.append(verdict)
@@ -63,12 +65,27 @@ def decide(
     return Decision(_in_order((*staying, *sentenced, *watched)), released, tuple(declined))
 
 
-def _releases(standing: Sequence[Verdict], policy: Policy, now: datetime) -> Iterator[Release]:
+def _releases(
+    findings: Iterable[Finding], standing: Sequence[Verdict], policy: Policy, now: datetime
+) -> Iterator[Release]:
+    steps = tuple(it for it in findings if it.routine and it.penalty is not None and not _too_late(it, now))
     for verdict in _in_order(standing):
         if why := emptied(policy.box, verdict, now, policy.zone):
             yield Release(verdict, why)
         elif is_over(verdict, now):
             yield Release(verdict, TIME_IS_UP)
+        elif any(_replaces(finding, verdict, policy) for finding in steps):
+            yield Release(verdict, ANOTHER_STEP)
+
+
+def _replaces(finding: Finding, verdict: Verdict, policy: Policy) -> bool:
+    """This very client is on another step of what is nobody's fault, down as well as up. No offender's penalty ends
+    like this."""
+    if finding.penalty is None or not verdict.routine or finding.client != verdict.client:
+        return False
+    if not _covers(verdict, finding):
+        return False
+    return softened(finding.penalty, zone_of(verdict.addresses, policy.zones), verdict.offence) != verdict.penalty
 
 
 def ended(verdict: Verdict, at: datetime) -> PastPenalty:
@@ -148,7 +165,7 @@ def _judge(
         return _let_off(finding, "the policy has no rule of this name", "unsupported")
     if any(_covers(verdict, finding) for verdict in standing):
         return None
-    if finding.until is not None and finding.until <= now:
+    if _too_late(finding, now):
         return None
     if finding.streak < rule.for_polls:
         return _let_off(finding, f"over the threshold in {finding.streak} of {rule.for_polls} polls so far", "streak")
@@ -205,6 +222,11 @@ def on_probation(freed: Verdict, probation: Probation, policy: Policy, now: date
         because=f"on probation after {penalty_phrase(freed.penalty)}: {freed.because}",
         probation=True,
     )
+
+
+def _too_late(finding: Finding, now: datetime) -> bool:
+    """What it asks for would be over by now."""
+    return finding.until is not None and finding.until <= now
 
 
 def _covers(verdict: Verdict, finding: Finding) -> bool:

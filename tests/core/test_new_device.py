@@ -2,16 +2,17 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from ipaddress import ip_network
 
 import pytest
 from builders import NOON, mac
 from evidence_builders import DAY, HOUR, MINUTE, client, ended, found, here, rule, standing, who
 
-from switchguard.core.decide import decide
+from switchguard.core.decide import ANOTHER_STEP, decide
 from switchguard.core.decide import ended as remembered
 from switchguard.core.evidence import Evidence
-from switchguard.core.penalties import Notify, RateLimit, SessionCap
-from switchguard.core.policy import Policy, Rule
+from switchguard.core.penalties import Block, Notify, RateLimit, Release, SessionCap
+from switchguard.core.policy import Policy, Rule, Zone
 from switchguard.core.rules import blind_spots
 from switchguard.core.rules.new_device import Params, Tier, judge
 
@@ -72,6 +73,32 @@ def test_misbehaving_sends_it_back_to_the_first_tier() -> None:
     assert (penalised.penalty, penalised.until) == (SLOW, NOON + 30 * MINUTE)
     (released,) = judge(replace(veteran, past=(ended(7, HOUR, "swarm"),)), RULE)
     assert (released.penalty, released.until) == (FASTER, NOON + 90 * MINUTE)
+
+
+def test_misbehaving_on_a_faster_tier_leads_back_to_the_first_one_at_once() -> None:
+    """It climbs again from the end of the other penalty: through every tier, and not from one that it had before."""
+    policy = Policy(rules=(RULE,))
+    (fast,) = decide(judge(seen(HOUR), RULE), (), (), policy, NOON).standing
+    block = replace(standing(7, "swarm", until=NOON + 10 * MINUTE), id="2", penalty=Block())
+    caught = NOON + 5 * MINUTE
+    evidence = replace(seen(HOUR), now=caught, standing=(fast, block))
+    decision = decide(judge(evidence, RULE), (fast, block), (), policy, caught)
+    assert decision.released == (Release(fast, ANOTHER_STEP),)
+    slow = decision.standing[-1]
+    assert (slow.penalty, slow.until) == (SLOW, caught + 30 * MINUTE)
+    later = NOON + 10 * MINUTE
+    evidence = replace(seen(HOUR), now=later, standing=(slow, block))
+    assert decide(judge(evidence, RULE), (slow, block), (), policy, later).standing == (slow,)
+
+
+def test_a_tier_that_its_zone_softens_stays_what_it_is() -> None:
+    lenient = Zone("guests", (ip_network("10.10.0.0/16"),), ladder=(Notify(), SessionCap(100)))
+    policy = Policy(zones=(lenient,), rules=(RULE,))
+    (told,) = decide(judge(seen(HOUR), RULE), (), (), policy, NOON).standing
+    assert told.penalty == Notify()
+    later = NOON + MINUTE
+    evidence = replace(seen(HOUR), now=later, standing=(told,))
+    assert decide(judge(evidence, RULE), (told,), (), policy, later).standing == (told,)
 
 
 def test_what_happens_to_others_or_to_everybody_is_no_misbehaviour() -> None:
