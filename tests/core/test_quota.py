@@ -13,6 +13,7 @@ from evidence_builders import DAY, GB, HOUR, MB, client, ended, found, here, hou
 from switchguard.core.decide import decide
 from switchguard.core.evidence import Evidence, Traffic
 from switchguard.core.model import ClientId
+from switchguard.core.penalties import Verdict
 from switchguard.core.policy import Policy, Rule
 from switchguard.core.rules import blind_spots, cuts
 from switchguard.core.rules.quota import Params, judge
@@ -130,6 +131,44 @@ def test_all_devices_of_a_person_share_the_quota() -> None:
     assert found(findings) == [who(7), who(8)]
     assert findings[0].value == 1200 * MB
     assert findings[0].because.startswith("1.2 GB received and sent by 2 devices of one person")
+
+
+def test_a_device_that_comes_late_is_free_when_its_owners_others_are() -> None:
+    """The telephone has paid for two days when the laptop appears: for the same download, not for two days more."""
+    weekly = per(per="week", for_each="person")
+    evidence = replace(used({7: [hour(MIDNIGHT, 2 * GB)], 8: []}), registry={mac(7): "ann", mac(8): "ann"})
+    for others in (
+        standing(7, until=NOON + HOUR),
+        replace(standing(7, until=NOON + HOUR), client=ClientId("user:ann")),
+    ):
+        (finding,) = judge(replace(evidence, standing=(others,)), weekly)
+        assert (finding.client, finding.until) == (who(8), NOON + HOUR)
+    released = (ended(7, timedelta(0)),)
+    assert judge(replace(evidence, past=released), weekly) == ()
+
+
+def test_a_device_that_comes_when_its_owners_others_are_let_go_gets_nothing() -> None:
+    weekly = per(per="week", for_each="person")
+    evidence = replace(used({7: [hour(MIDNIGHT, 2 * GB)], 8: []}), registry={mac(7): "ann", mac(8): "ann"})
+    over = (standing(7, until=NOON),)
+    findings = judge(replace(evidence, standing=over), weekly)
+    assert decide(findings, over, (), Policy(rules=(weekly,)), NOON).standing == ()
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        standing(9, until=NOON + HOUR),
+        standing(7, "another", until=NOON + HOUR),
+        replace(standing(7, until=NOON + HOUR), probation=True),
+        standing(7),
+    ],
+    ids=["of somebody else", "of another rule", "probation", "until somebody lifts it"],
+)
+def test_what_is_not_the_persons_penalty_with_an_end_ends_nothing(other: Verdict) -> None:
+    weekly = per(per="week", for_each="person")
+    evidence = replace(used({7: [hour(MIDNIGHT, 2 * GB)], 8: []}), registry={mac(7): "ann", mac(8): "ann"})
+    assert {finding.until for finding in judge(replace(evidence, standing=(other,)), weekly)} == {None}
 
 
 def test_a_device_that_was_switched_off_has_used_its_owners_quota_all_the_same() -> None:

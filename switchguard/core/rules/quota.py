@@ -2,10 +2,11 @@
 
 What counts is what moved since the window began, or since the last penalty of this rule ended, whichever is later:
 nobody pays twice for the same download. A person's usage is that of everything registered to the person; each of the
-person's devices that is here gets the penalty. While a client has it, the rule does not judge that client.
+person's devices that is here gets the penalty, and one that comes later has it until it ends for the others. While a
+client has it, the rule does not judge that client.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, tzinfo
 from typing import Literal
@@ -15,7 +16,7 @@ from switchguard.core.evidence import Evidence, Traffic, traffic_since
 from switchguard.core.explain import moment, volume
 from switchguard.core.keys import About, Threshold, key, params_of
 from switchguard.core.model import Client, ClientId
-from switchguard.core.penalties import Finding
+from switchguard.core.penalties import Finding, Verdict
 from switchguard.core.policy import Rule, RuleParams
 from switchguard.core.rules._findings import about
 from switchguard.core.rules._sight import clients_of, holds
@@ -109,8 +110,23 @@ def _judge(
     if used <= rule.above:
         return None
     because = _because(used, since, counted, rule, params)
-    until = window.end if params.until_window_ends else None
+    until = window.end if params.until_window_ends else _ends_for_the_others(accounts, evidence, rule)
     return about(client, evidence, rule, used, because, "octets", until=until)
+
+
+def _ends_for_the_others(accounts: Collection[ClientId], evidence: Evidence, rule: Rule) -> datetime | None:
+    """When the penalty ends that the person's other devices have; None: they have none, or one that somebody lifts."""
+    ends = [
+        verdict.until
+        for verdict in evidence.standing
+        if verdict.rule == rule.name and not verdict.probation and not _accounts_of(verdict).isdisjoint(accounts)
+    ]
+    known = [end for end in ends if end is not None]
+    return max(known, default=None) if len(known) == len(ends) else None
+
+
+def _accounts_of(verdict: Verdict) -> set[ClientId]:
+    return {verdict.client, *(ClientId(f"mac:{mac}") for mac in verdict.macs)}
 
 
 def _octets(spans: Iterable[Traffic], params: Params) -> int:
