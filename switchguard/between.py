@@ -140,7 +140,8 @@ def _settle(
     """What follows for these people; None: for all who have a penalty. Nobody is released here."""
     now, ledger = doors.clock(), doors.ledger
     standing = with_all_their_macs(policy, doors, attribution)
-    decision = decide(findings, standing, ledger.past(now - longest_memory(policy)), policy, now)
+    past = ledger.past(now - longest_memory(policy))
+    decision = decide(findings, standing, past, policy, now, ledger.served())
     known = who_is_whom(policy, doors, snapshot, attribution, decision, judged=False)
     theirs = tuple(verdict for verdict in decision.standing if people is None or verdict.client in people)
     made = plan_by_need(policy, doors, attribution, decision.standing, {verdict.id for verdict in theirs})

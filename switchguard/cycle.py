@@ -162,7 +162,8 @@ def _settle(
 ) -> Pass:
     now, ledger = doors.clock(), doors.ledger
     standing = with_all_their_macs(policy, doors, attribution)
-    decision = decide(findings, standing, ledger.past(now - longest_memory(policy)), policy, now)
+    past = ledger.past(now - longest_memory(policy))
+    decision = decide(findings, standing, past, policy, now, ledger.served())
     before, known = who_is_whom(policy, doors, snapshot, attribution, decision, judged=calm is None)
     decision, links = follow(decision, known.links, attribution, policy, now)
     made = make_plan(policy, doors, attribution, decision.standing, now)

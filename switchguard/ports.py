@@ -425,6 +425,9 @@ class Ledger(Protocol):
     def standing(self) -> tuple[Verdict, ...]:
         """Penalties that have not been released."""
 
+    def served(self) -> frozenset[str]:
+        """Ids of those of them that some device has or had: read back from it at least once."""
+
     def past(self, since: datetime) -> tuple[PastPenalty, ...]: ...
 
     def held(self) -> tuple[HeldSlot, ...]:

@@ -132,9 +132,8 @@ def play_remembered(policy: Policy, moments: Iterable[Remembered], each: timedel
     """Without tables there is no place to put a penalty, so no safeguard but an exemption speaks. A moment stands for
     so many polls in a row. ValueError without any moment."""
     polls = max(1, round(each / poll))
-    notes = _Notes(
-        replace(policy, rules=tuple(replace(it, for_polls=-(-it.for_polls // polls)) for it in policy.rules))
-    )
+    rules = tuple(replace(it, for_polls=-(-it.for_polls // polls)) for it in policy.rules)
+    notes = _Notes(replace(policy, rules=rules, mode=Mode.ENFORCE))
     streaks: Streaks = {}
     standing: tuple[Verdict, ...] = ()
     past: tuple[PastPenalty, ...] = ()

@@ -5,23 +5,24 @@ absent; neither is evidence, so neither shortens anything, and a rule that left 
 
 Repeating makes it longer: a penalty lasts `lasts * escalate ** n`, at most `at_most`. `n` adds up the client's ended
 penalties of the same rule, each worth 0.5 ** (time since its end / forget_after): one forget_after of good behaviour
-halves the memory, so n tends to zero whatever it was. (fail2ban multiplies by two per ban in its database, so that
-there the database's purge setting decides how long memory lasts.) A rule with a ladder takes its next step instead,
-and a zone may soften what comes out (`ladder`).
+halves the memory, so n tends to zero whatever it was. What nobody got, because it was only observed or because a
+safeguard refused it, was no warning to anybody, and is not counted. (fail2ban multiplies by two per ban in its
+database, so that there the database's purge setting decides how long memory lasts.) A rule with a ladder takes its next
+step instead, and a zone may soften what comes out (`ladder`).
 
 When a rule's penalty has run its time it may be followed by probation, something softer for a while. Probation is no
 offence, protects from no new penalty, and follows neither a person's release nor the emptying of the box. A client that
 lifts its own penalty on the landing page gets it as well (visitors.py).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 from switchguard.core.explain import penalty_phrase
 from switchguard.core.ladder import at_latest, cuts_nobody_off, emptied, ends, softened, step, zone_of
-from switchguard.core.model import Address, ClientId, Location, Mac
+from switchguard.core.model import Address, ClientId, Location, Mac, Mode
 from switchguard.core.penalties import Decision, Finding, Notify, PastPenalty, Penalty, Refusal, Release, Verdict
 from switchguard.core.policy import Policy, Probation, Rule
 from switchguard.core.randomised import eased
@@ -39,16 +40,19 @@ def decide(
     past: Sequence[PastPenalty],
     policy: Policy,
     now: datetime,
+    served: Collection[str] | None = None,
 ) -> Decision:
     """What stands after this cycle, what ends with it, and which findings led to nothing yet, and why.
 
     One penalty per client and rule at a time: a further finding neither adds a second one nor extends the first.
+    `served`: ids of those in `standing` that some device has had; None: where there are no devices, all of them.
     """
     found = _worst_of_each(findings)
     released = tuple(_releases(found, standing, policy, now))
     gone = {release.verdict.id for release in released}
     staying = tuple(verdict for verdict in standing if verdict.id not in gone)
-    memory = (*past, *(ended(release.verdict, now) for release in released if not release.verdict.probation))
+    over = (release.verdict for release in released if not release.verdict.probation)
+    memory = (*past, *(ended(verdict, now, served is None or verdict.id in served) for verdict in over))
     rules = {rule.name: rule for rule in reversed(policy.rules)}
     sentenced: list[Verdict] = []
     declined: list[Refusal] = []
@@ -88,10 +92,18 @@ def _replaces(finding: Finding, verdict: Verdict, policy: Policy) -> bool:
     return softened(finding.penalty, zone_of(verdict.addresses, policy.zones), verdict.offence) != verdict.penalty
 
 
-def ended(verdict: Verdict, at: datetime) -> PastPenalty:
-    """What is remembered of it. Who was only told something did nothing that other rules should hold against it."""
-    routine = verdict.routine or isinstance(verdict.penalty, Notify)
-    return PastPenalty(verdict.client, verdict.rule, verdict.since, at, routine)
+def ended(verdict: Verdict, at: datetime, served: bool = True) -> PastPenalty:
+    """What is remembered of it. Who was only told something did nothing that other rules should hold against it. A
+    notice is `served` by being told."""
+    notice = isinstance(verdict.penalty, Notify)
+    return PastPenalty(
+        verdict.client,
+        verdict.rule,
+        verdict.since,
+        at,
+        routine=verdict.routine or notice,
+        served=not verdict.observed if notice else served,
+    )
 
 
 def is_over(verdict: Verdict, now: datetime) -> bool:
@@ -145,11 +157,12 @@ def manual(
 
 
 def offences(client: ClientId, rule: str, past: Iterable[PastPenalty], forget_after: timedelta, now: datetime) -> float:
-    """How many earlier penalties still count, decayed by half per `forget_after` since each ended."""
+    """How many earlier penalties that the client did get still count, decayed by half per `forget_after` since each
+    ended."""
     return sum(
         _weight(now - penalty.ended, forget_after)
         for penalty in past
-        if penalty.client == client and penalty.rule == rule
+        if penalty.served and penalty.client == client and penalty.rule == rule
     )
 
 
@@ -195,6 +208,7 @@ def _sentence(finding: Finding, rule: Rule, past: Iterable[PastPenalty], policy:
         location=finding.location,
         network=finding.network,
         routine=routine,
+        observed=isinstance(penalty, Notify) and policy.mode is Mode.OBSERVE,
     )
     return eased(made, policy.identity, now)
 

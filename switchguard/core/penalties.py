@@ -116,6 +116,8 @@ class Verdict:
     """What follows a penalty of this rule that ended: no offence, and no reason to let the next one go."""
     follows: str | None = None
     """The id of another MAC's penalty that went over to this one, as it is probably the same device (identity.py)."""
+    observed: bool = False
+    """A notice of a time when the site only observed: nobody but the operators was told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +162,8 @@ class PastPenalty:
     ended: datetime
     routine: bool = False
     """Nobody's fault, as in Finding, or only a notice."""
+    served: bool = True
+    """Some device had it, or the notice was told. What nobody got is no offence."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,12 +102,17 @@ class SqlLedger:
             held = rows.held_slots(connection)
             return tuple(_penalty_record(row, held) for row in connection.execute(query))
 
+    def served(self) -> frozenset[str]:
+        with self._store.reading() as connection:
+            return rows.served(connection, tables.penalties.c.released_at.is_(None))
+
     def past(self, since: datetime) -> tuple[PastPenalty, ...]:
         at = tables.penalties.c.released_at
         query = select(tables.penalties.c.verdict, at).where(at >= since).order_by(at, tables.penalties.c.id)
         with self._store.reading() as connection:
             verdicts = [(rows.load(Verdict, row.verdict), row.released_at) for row in connection.execute(query)]
-        return tuple(ended(verdict, at) for verdict, at in verdicts if not verdict.probation)
+            served = rows.served(connection, at >= since)
+        return tuple(ended(it, when, it.id in served) for it, when in verdicts if not it.probation)
 
     def sentence(
         self, verdicts: Sequence[Verdict], released: Sequence[Release], at: datetime, letters: Sequence[Letter] = ()

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, Table, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Table, delete, insert, select, update
 
 from switchguard.core.changes import Change, HeldSlot, Outcome, Slot
 from switchguard.core.penalties import Exemption, Release, Verdict
@@ -17,6 +17,9 @@ SERVICE = "switchguard"
 LET_BACK = "let back"
 """A client's own wish."""
 
+_LIFTED = '{"change": {"after": null,'
+"""How the detail of an outcome begins that took something off a device."""
+
 T = TypeVar("T")
 
 
@@ -26,7 +29,9 @@ T = TypeVar("T")
 def sentence(connection: Connection, verdict: Verdict, at: datetime) -> None:
     table, text = tables.penalties, dump(verdict)
     row = connection.execute(select(table).where(table.c.id == verdict.id)).first()
-    if row is not None and (row.released_at is not None or row.verdict == text):
+    if row is not None and (
+        row.released_at is not None or text == row.verdict or verdict == load(Verdict, row.verdict)
+    ):
         return
     if row is None:
         values = {"id": verdict.id, "client": verdict.client, "since": verdict.since, "released_why": ""}
@@ -43,6 +48,18 @@ def end(connection: Connection, release: Release, at: datetime) -> None:
     standing = (table.c.id == verdict.id) & table.c.released_at.is_(None)
     if connection.execute(update(table).where(standing).values(released_at=at, released_why=release.why)).rowcount:
         tell(connection, at, SERVICE, "ended", release.why, verdict_subjects(verdict), {"verdict": verdict})
+
+
+def served(connection: Connection, chosen: ColumnElement[bool]) -> frozenset[str]:
+    """Ids of the chosen penalties that were seen on some device, by what the history has of them."""
+    subject, event = tables.event_subjects.c, tables.events.c
+    put = (event.what == "verified") & event.detail.not_like(f"{_LIFTED}%")
+    there = select(subject.subject).where(
+        subject.subject.in_(select(tables.penalties.c.id).where(chosen)),
+        subject.event == event.id,
+        (event.what == "adopted") | put,
+    )
+    return frozenset(connection.execute(there.distinct()).scalars())
 
 
 def wishes(connection: Connection, releases: Sequence[Release], since: datetime) -> int:
@@ -92,12 +109,13 @@ def mean(connection: Connection, change: Change, state: str, at: datetime) -> No
     penalty = change.after or change.before
     verdicts = json.loads(row.verdicts) if row is not None and change.after is None else list(change.verdicts)
     same = row is not None and row.penalty == dump(penalty)
+    known = row is not None and set(json.loads(row.verdicts)) == set(verdicts)
     values = {
         "penalty": dump(penalty),
         "state": state,
         "verdicts": json.dumps(verdicts),
         "since": row.since if row is not None and same else at,
-        "last_outcome": "" if row is None else row.last_outcome,
+        "last_outcome": row.last_outcome if row is not None and known else "",
     }
     put(connection, tables.slots, {"slot": _key(change.slot)}, values)
 

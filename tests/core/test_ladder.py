@@ -29,7 +29,7 @@ from plan_builders import (
 from switchguard.core.changes import Slot
 from switchguard.core.decide import TIME_IS_UP, decide
 from switchguard.core.ladder import ends, hardness, in_box, softened, step, zone_of
-from switchguard.core.model import Station
+from switchguard.core.model import Mode, Station
 from switchguard.core.notices import notices
 from switchguard.core.penalties import (
     Block,
@@ -67,7 +67,7 @@ PENALTIES = st.one_of(
 
 def by(sentence: Sentence, **changes: object) -> Policy:
     rule = Rule("swarm", "naughty_factor", above=0.8, for_polls=1, sentence=sentence)
-    return replace(Policy(rules=(rule,)), **changes)  # type: ignore[arg-type]  # fields by name
+    return replace(Policy(Mode.ENFORCE, rules=(rule,)), **changes)  # type: ignore[arg-type]  # fields by name
 
 
 def breach(number: int = 7) -> Finding:

@@ -12,7 +12,7 @@ from sqlalchemy import create_engine, inspect
 
 from switchguard.core.changes import Change, Diff, HeldSlot, Outcome, Plan, Slot
 from switchguard.core.model import ClientId, Gap, Mac, Station
-from switchguard.core.penalties import Block, Exemption, PastPenalty, RateLimit, Release, Verdict
+from switchguard.core.penalties import Block, Exemption, Notify, PastPenalty, RateLimit, Release, Verdict
 from switchguard.edge import ledger_tables
 from switchguard.edge.archive import Archive
 from switchguard.edge.ledger import SqlLedger
@@ -100,9 +100,57 @@ def test_an_ended_penalty_is_remembered_with_its_end(ledger: SqlLedger) -> None:
     ledger.sentence((VERDICT,), (), AT)
     ledger.sentence((), (Release(VERDICT, "its time is up"),), AT + 2 * HOUR)
     ledger.sentence((), (Release(VERDICT, "its time is up"),), AT + 3 * HOUR)
-    assert ledger.past(AT) == (PastPenalty(VERDICT.client, "swarm", AT, AT + 2 * HOUR),)
+    assert ledger.past(AT) == (PastPenalty(VERDICT.client, "swarm", AT, AT + 2 * HOUR, served=False),)
     assert ledger.past(AT + 3 * HOUR) == ()
     assert whats(ledger) == ["sentenced", "ended"]
+
+
+def test_a_penalty_is_served_once_it_was_seen_on_a_device(ledger: SqlLedger) -> None:
+    ledger.sentence((VERDICT,), (), AT)
+    ledger.intend(Plan(AT, (PUT,)))
+    ledger.record((outcome(PUT, "failed", "refused"),), AT)
+    assert ledger.served() == frozenset()
+    ledger.record((outcome(PUT),), AT)
+    assert ledger.served() == {VERDICT.id}
+    ledger.sentence((), (Release(VERDICT, "its time is up"),), AT + HOUR)
+    ledger.intend(Plan(AT + HOUR, (LIFT,)))
+    ledger.record((outcome(LIFT),), AT + HOUR)
+    assert (ledger.served(), [it.served for it in ledger.past(AT)]) == (frozenset(), [True])
+
+
+def test_taking_away_what_never_worked_serves_nobody(ledger: SqlLedger) -> None:
+    ledger.sentence((VERDICT,), (), AT)
+    ledger.intend(Plan(AT, (PUT,)))
+    ledger.record((outcome(PUT, "failed", "no answer"),), AT)
+    ledger.sentence((), (Release(VERDICT, "its time is up"),), AT + HOUR)
+    ledger.intend(Plan(AT + HOUR, (LIFT,)))
+    ledger.record((outcome(LIFT),), AT + HOUR)
+    assert [it.served for it in ledger.past(AT)] == [False]
+
+
+def test_what_was_found_in_place_for_it_serves_a_penalty_too(ledger: SqlLedger) -> None:
+    ledger.sentence((VERDICT,), (), AT)
+    ledger.intend(Plan(AT, adopted=(Change(SLOT, Block(), Block(), (VERDICT.id,), "swarm"),)))
+    assert ledger.served() == {VERDICT.id}
+
+
+def test_a_place_that_is_lost_and_put_back_for_the_next_penalty_serves_that_one_too(ledger: SqlLedger) -> None:
+    """The same words as the last time, about somebody else's doing."""
+    again = replace(VERDICT, id="7d91c2a9b5f0", since=AT + 2 * HOUR)
+    ledger.sentence((VERDICT, again), (), AT)
+    for at, verdict in ((AT, VERDICT), (AT + 2 * HOUR, again)):
+        put = replace(PUT, verdicts=(verdict.id,))
+        ledger.intend(Plan(at, (put,)))
+        ledger.record((outcome(put),), at)
+    assert ledger.served() == {VERDICT.id, again.id}
+
+
+def test_a_notice_is_served_by_being_told(ledger: SqlLedger) -> None:
+    told = replace(VERDICT, penalty=Notify())
+    watched = replace(told, id="7d91c2a9b5f0", observed=True)
+    ledger.sentence((told, watched), (), AT)
+    ledger.sentence((), (Release(told, "its time is up"), Release(watched, "its time is up")), AT + HOUR)
+    assert [it.served for it in ledger.past(AT)] == [True, False]
 
 
 def test_the_state_of_a_penalty_is_that_of_its_places(ledger: SqlLedger) -> None:

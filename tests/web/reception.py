@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from werkzeug.test import TestResponse
 
-from switchguard.core.changes import Change, Plan, Slot
+from switchguard.core.changes import Change, Outcome, Plan, Slot
 from switchguard.core.model import Address, Attribution, Client, ClientId, Mac
 from switchguard.core.penalties import Penalty, RateLimit, SessionCap, Verdict
 from switchguard.core.policy import Policy, Probation, Rule, Sentence, Zone
@@ -95,6 +95,7 @@ class Reception:
         if on_device:
             puts = [Change(_slot(it), None, it.penalty, (it.id,)) for it in verdicts if it.penalty.kind != "notify"]
             self.ledger.intend(Plan(NOW, tuple(puts)))
+            self.ledger.record([Outcome(it, "verified", "", None, 0.0) for it in puts], NOW)
 
     def look(self, holders: Mapping[str, Mac] = MACS) -> None:
         """After a pass."""

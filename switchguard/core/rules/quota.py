@@ -1,9 +1,9 @@
 """So many octets per hour, day, week or month, for each client or each person.
 
-What counts is what moved since the window began, or since the last penalty of this rule ended, whichever is later:
-nobody pays twice for the same download. A person's usage is that of everything registered to the person; each of the
-person's devices that is here gets the penalty, and one that comes later has it until it ends for the others. While a
-client has it, the rule does not judge that client.
+What counts is what moved since the window began, or since the last penalty of this rule ended, whichever is later, also
+where it was only observed or a safeguard refused it: nobody pays twice for the same download. A person's usage is that
+of everything registered to the person; each of the person's devices that is here gets the penalty, and one that comes
+later has it until it ends for the others. While a client has it, the rule does not judge that client.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
