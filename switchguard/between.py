@@ -15,6 +15,7 @@ from switchguard.core.penalties import Finding
 from switchguard.core.policy import Policy
 from switchguard.core.rates import LONGEST_GAP_S
 from switchguard.core.refresh import refresh
+from switchguard.core.spared import spare
 from switchguard.core.tally import Crossing, sighted, with_windows
 from switchguard.core.trails import noted
 from switchguard.cycle import (
@@ -145,7 +146,8 @@ def _settle(
     known = who_is_whom(policy, doors, snapshot, attribution, decision, judged=False)
     theirs = tuple(verdict for verdict in decision.standing if people is None or verdict.client in people)
     made = plan_by_need(policy, doors, attribution, decision.standing, {verdict.id for verdict in theirs})
-    done = replace(decision, standing=theirs, released=())
+    spared = spare(replace(decision, standing=theirs), {it.id for it in standing}, made)
+    done = replace(spared, released=())
     return Pass(noted(snapshot, attribution), attribution, findings, done, made, identities=known)
 
 

@@ -27,6 +27,7 @@ from switchguard.core.rates import LONGEST_GAP_S
 from switchguard.core.refresh import refresh
 from switchguard.core.rules import advance, blind_spots, judge_all
 from switchguard.core.same import present, seen_again
+from switchguard.core.spared import spare
 from switchguard.core.traces import Identities
 from switchguard.core.trails import noted
 from switchguard.ports import Ledger
@@ -167,6 +168,7 @@ def _settle(
     before, known = who_is_whom(policy, doors, snapshot, attribution, decision, judged=calm is None)
     decision, links = follow(decision, known.links, attribution, policy, now)
     made = make_plan(policy, doors, attribution, decision.standing, now)
+    decision = spare(decision, {it.id for it in standing}, made)
     identities = before, replace(known, links=links)
     return Pass(noted(snapshot, attribution), attribution, findings, decision, made, calm=calm, identities=identities)
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from switchguard.core.changes import Enforcer
-from switchguard.core.decide import decide, ended
+from switchguard.core.decide import decide, ended, is_over
 from switchguard.core.evidence import Evidence, Streaks
 from switchguard.core.explain import penalty_phrase
 from switchguard.core.model import Attribution, Client, ClientId, Mode, Snapshot
@@ -30,6 +30,7 @@ from switchguard.core.rules import (
     unusual_traffic,
 )
 from switchguard.core.safeguards import Objection, exempt_by, refuse, subject
+from switchguard.core.spared import spare
 from switchguard.cycle import PLACES, USAGE, Doors, Pass, one_pass
 
 ASKS_NOBODY = (unusual_traffic.KIND,)
@@ -145,6 +146,7 @@ def play_remembered(policy: Policy, moments: Iterable[Remembered], each: timedel
         findings = judge(evidence, notes.policy.rules)
         decision = decide(findings, standing, past, notes.policy, now)
         made = replace(nothing(now), refusals=tuple(_exempt(decision, evidence.attribution, policy)))
+        decision = spare(decision, {it.id for it in standing}, made)
         notes.take(now, Pass(Snapshot(now, ()), evidence.attribution, findings, decision, made))
         streaks, standing = advance(streaks, findings), decision.standing
         past = (*past, *(ended(it.verdict, now) for it in decision.released if not it.verdict.probation))
@@ -201,6 +203,8 @@ class _Notes:
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     in_force: set[str] = field(default_factory=set)
     refusals: dict[str, Refusal] = field(default_factory=dict)
+    spared: dict[tuple[str, ClientId], Verdict] = field(default_factory=dict)
+    """The latest of each rule and client."""
     releases: dict[str, Release] = field(default_factory=dict)
     nearest: dict[tuple[str, ClientId], Near] = field(default_factory=dict)
     streaks: dict[tuple[str, ClientId], int] = field(default_factory=dict)
@@ -226,11 +230,20 @@ class _Notes:
             key = finding.rule, finding.client
             self.streaks[key] = max(finding.streak, self.streaks.get(key, 0))
         self.verdicts |= {verdict.id: verdict for verdict in seen.decision.standing}
+        self.verdicts |= {verdict.id: verdict for verdict in self._spared(seen.decision.spared)}
         self.releases |= {release.verdict.id: release for release in seen.decision.released}
         self.in_force |= {id_ for change in seen.plan.changes for id_ in change.verdicts}
         for refusal in seen.plan.refusals:
             if refusal.verdict is not None:
                 self.refusals.setdefault(refusal.verdict, refusal)
+
+    def _spared(self, verdicts: Iterable[Verdict]) -> Iterator[Verdict]:
+        """Once for as long as the penalty would have stood; the rule goes on finding it meanwhile."""
+        for verdict in verdicts:
+            key = verdict.rule, verdict.client
+            if key not in self.spared or is_over(self.spared[key], verdict.since):
+                self.spared[key] = verdict
+                yield verdict
 
     def played(self) -> Played:
         rulings = tuple(self._ruling(verdict) for verdict in self.verdicts.values())

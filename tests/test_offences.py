@@ -1,4 +1,5 @@
-"""What counts as an offence through whole passes, with a real ledger: what somebody really got, and nothing else."""
+"""What is held against somebody, through whole passes with a real ledger: what was really got, and nothing that an
+exemption covered."""
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -6,15 +7,17 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from three_switches import CULPRIT, NOW, OTHER, POLICY, Network
+from three_switches import CULPRIT, NOW, OTHER, POLICY, VERDICT, Network
 
 from switchguard.core.changes import Outcome, Plan
+from switchguard.core.decide import manual
 from switchguard.core.evidence import Evidence
 from switchguard.core.model import Attribution, Mode, Snapshot, Table
-from switchguard.core.penalties import Block, Notify, PastPenalty, Penalty, Release
+from switchguard.core.penalties import Block, Exemption, Notify, PastPenalty, Penalty, Release
 from switchguard.core.policy import Policy, Rule, Safeguards, Sentence
 from switchguard.cycle import Doors, Pass, one_pass
 from switchguard.edge.ledger import SqlLedger
+from switchguard.edge.ledger_tables import exemptions
 
 HOUR = timedelta(hours=1)
 GROWING = Sentence(Block(), 2 * HOUR, 2.0, 48 * HOUR)
@@ -120,3 +123,72 @@ def test_a_block_that_a_person_lifted_was_one_all_the_same(days: Days) -> None:
     days.network.ledger.sentence((), (Release(verdict, "pardoned (ada)"),), days.now)
     days.passes(by(GROWING), 0.5, at_it=False)
     assert sentence_of(days.passes(by(GROWING), 1))[0] == 2
+
+
+# --- exemptions ------------------------------------------------------------------------------------------------------
+
+
+STRESS_TEST = Exemption("e1", "a stress test, agreed with us", mac=CULPRIT, until=NOW + HOUR)
+FOR_WEEKS = Sentence(Block(), timedelta(weeks=2))
+FOR_EVER = Sentence(Block(), None)
+
+
+@pytest.mark.parametrize("sentence", [FOR_WEEKS, FOR_EVER], ids=["for weeks", "until somebody lifts it"])
+def test_what_was_done_while_exempt_is_not_held_against_anybody_later(days: Days, sentence: Sentence) -> None:
+    days.network.ledger.add_exemption(STRESS_TEST, "ada")
+    exempt = days.passes(by(sentence), 0)
+    assert (exempt.decision.standing, days.network.ledger.standing()) == ((), ())
+    after = days.passes(by(sentence), 72, at_it=False)
+    assert (after.plan.changes, after.decision.standing) == ((), ())
+
+
+def test_who_is_spared_is_told_in_every_plan_and_why(days: Days) -> None:
+    days.network.ledger.add_exemption(STRESS_TEST, "ada")
+    for hours in (0, 0.5):
+        (refusal,) = days.passes(by(FOR_WEEKS), hours).plan.refusals
+        assert (refusal.safeguard, refusal.why) == ("exemption", f"it is exempt: {STRESS_TEST.why}")
+
+
+def test_who_goes_on_when_the_exemption_is_over_is_penalised_then(days: Days) -> None:
+    days.network.ledger.add_exemption(STRESS_TEST, "ada")
+    days.passes(by(GROWING), 0)
+    assert sentence_of(days.passes(by(GROWING), 1)) == (1, Block(), 2 * HOUR)
+
+
+def test_a_penalty_ends_for_good_when_its_client_becomes_exempt(days: Days) -> None:
+    days.passes(by(FOR_WEEKS), 0)
+    days.network.ledger.add_exemption(STRESS_TEST, "ada")
+    seen = days.passes(by(FOR_WEEKS), 0.5)
+    assert [it.why for it in seen.decision.released] == [f"it is exempt: {STRESS_TEST.why}"]
+    assert [it.after for it in seen.plan.changes] == [None]
+    assert (days.network.ledger.standing(), days.network.ledger.held()) == ((), ())
+    assert days.passes(by(FOR_WEEKS), 2, at_it=False).plan.changes == ()
+    assert sentence_of(days.passes(by(FOR_WEEKS), 3))[0] == 2, "it was served until then"
+
+
+def test_an_exemption_during_a_pause_counts_too(days: Days) -> None:
+    days.network.ledger.add_exemption(STRESS_TEST, "ada")
+    days.network.ledger.pause("works on the core", "ada")
+    assert [it.safeguard for it in days.passes(by(FOR_WEEKS), 0).plan.refusals] == ["paused", "exemption"]
+    days.network.ledger.resume("ada")
+    assert days.passes(by(FOR_WEEKS), 72, at_it=False).plan.changes == ()
+
+
+def test_what_a_person_asked_for_stays_whatever_is_exempt(days: Days) -> None:
+    """It waits, or overrides; who asked knows."""
+    days.network.ledger.add_exemption(STRESS_TEST, "ada")
+    waits = manual(VERDICT.client, Block(), NOW, None, "complaints", "ada", macs=(CULPRIT,))
+    overrides = replace(waits, id="1", override_exemption=True)
+    days.network.ledger.sentence((waits, overrides), (), NOW)
+    seen = days.passes(by(FOR_WEEKS), 0.5, at_it=False)
+    assert {it.id for it in days.network.ledger.standing()} == {waits.id, "1"}
+    assert [(it.after, it.verdicts) for it in seen.plan.changes] == [(Block(), ("1",))]
+
+
+def test_while_exemptions_cannot_be_read_nothing_ends_by_one(days: Days) -> None:
+    days.passes(by(FOR_WEEKS), 0)
+    days.network.ledger.add_exemption(STRESS_TEST, "ada")
+    with days.network.ledger.store.writing() as connection:
+        connection.execute(exemptions.update().values(exemption="{"))
+    seen = days.passes(by(FOR_WEEKS), 0.5)
+    assert (seen.plan.changes, seen.decision.released, len(seen.decision.standing)) == ((), (), 1)

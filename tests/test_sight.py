@@ -81,6 +81,7 @@ def test_a_client_that_is_exempt_is_exempt_here_too(network: Network) -> None:
     seen, _, enforced = sight(network, network.whole(), spared)
     assert (seen.plan.changes, enforced) == ((), [])
     assert [refusal.safeguard for refusal in seen.plan.refusals] == ["exemption"]
+    assert network.ledger.standing() == (), "nothing waits for the end of the exemption"
 
 
 def test_a_place_that_cannot_do_it_is_not_taken_for_one_that_was_not_asked(network: Network) -> None:

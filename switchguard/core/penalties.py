@@ -150,6 +150,8 @@ class Decision:
     standing: tuple[Verdict, ...]
     released: tuple[Release, ...] = ()
     declined: tuple[Refusal, ...] = ()
+    spared: tuple[Verdict, ...] = ()
+    """What would have been a penalty, and is none, because an exemption says no: the plan's refusals say which one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,18 +68,22 @@ def plan(
 ) -> Plan:
     """`wanted` is every verdict that should stand, old and new; nothing wanted releases all that we hold.
 
+    A pause changes nothing on devices; who is exempt is told all the same, since what is remembered follows from it.
+
     New penalties, for the brakes, are those of rules that hold no slot yet: a verdict that the brakes refused does not
     slip through as an old one in the next cycle. The order of all inputs but the zones is irrelevant.
     """
-    if paused is not None:
-        return Plan(now, refusals=(Refusal("every change", f"paused: {paused}", "paused"),))
+    pause = Refusal("every change", f"paused: {paused}", "paused")
     if isinstance(exemptions, Gap):
         why = f"the exemptions cannot be read ({exemptions.why}), so nothing is written"
-        return Plan(now, refusals=(Refusal("every change", why, "exemption", device=exemptions.device),))
+        unread = Refusal("every change", why, "exemption", device=exemptions.device)
+        return Plan(now, refusals=(unread if paused is None else pause,))
     exempt = (*policy.exemptions, *exemptions)
     pairs = peers(enforcer.device for enforcer in enforcers.values())
     situation = Situation(attribution, {it.slot: it for it in held}, enforced, enforcers, policy, now, pairs)
     people, refused = _admit(wanted, exempt, situation)
+    if paused is not None:
+        return Plan(now, refusals=(pause, *(it for it in refused if it.safeguard == "exemption")))
     placements, unplaced = _place_all(people, situation)
     allowed, braked = brake(placements, {whom.verdict.id for whom in people if not whom.verdict.routine}, situation)
     pardoned = {refusal.verdict: refusal.why for refusal in refused if refusal.verdict is not None}

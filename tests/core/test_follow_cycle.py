@@ -100,7 +100,9 @@ def test_an_exempt_client_is_recognised_and_left_alone(lan: Network) -> None:
     lan.ledger.add_exemption(Exemption("e1", "the speaker", mac=FRESH), "ada")
     seen = changed_mac(lan)
     assert FRESH not in {change.slot.station.mac for change in seen.plan.changes}
-    assert [it.safeguard for it in seen.plan.refusals if it.verdict == seen.decision.standing[1].id] == ["exemption"]
+    (spared,) = seen.decision.spared
+    assert (spared.macs, len(lan.ledger.standing())) == ((FRESH,), 1)
+    assert [it.safeguard for it in seen.plan.refusals if it.verdict == spared.id] == ["exemption"]
 
 
 def test_lifting_the_first_lifts_what_followed_and_nothing_comes_back(lan: Network) -> None:
