@@ -72,10 +72,18 @@ class LinkLoad:
 
 @dataclass(frozen=True, slots=True)
 class Connections:
-    """How many new connections one source opened in the span (a minute is a good one) that begins at `start`."""
+    """How many new connections one source opened in the span that begins at `start`.
+
+    When within the span is not known: of what is older than some days, not even the minute.
+    """
 
     start: datetime
     count: int
+    lasts: timedelta = timedelta(minutes=1)
+
+    @property
+    def end(self) -> datetime:
+        return self.start + self.lasts
 
 
 @dataclass(frozen=True, slots=True)

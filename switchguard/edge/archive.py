@@ -6,7 +6,7 @@ the finest there are. A span belongs to the window in which it begins.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from heapq import nsmallest
 from ipaddress import ip_address
@@ -175,17 +175,14 @@ class Archive:
             found: dict[Address, list[Row[Any]]] = {}
             for row in connection.execute(_many_of(sql.OPENED, "series"), {"since": begins, "series": list(names)}):
                 found.setdefault(names[row.series], []).append(row)
-        return {
-            address: tuple(Connections(moment_of(row.begins), row.a) for row in _finest(rows))
-            for address, rows in found.items()
-        }
+        return {address: tuple(map(_connections, _finest(rows))) for address, rows in found.items()}
 
     def opened_by(self, source: str, since: datetime) -> tuple[Connections, ...]:
         """One source's new connections, in all logs together."""
         wanted = {"name": source, "since": second_of(since)}
         with self._store.reading() as connection:
             rows = connection.execute(text(sql.OPENED_BY), wanted).all()
-        return tuple(Connections(moment_of(row.begins), row.a) for row in _finest(rows))
+        return tuple(map(_connections, _finest(rows)))
 
 
 # --- spans -----------------------------------------------------------------------------------------------------------
@@ -214,6 +211,10 @@ def _finest(rows: Sequence[Row[Any]]) -> list[Row[Any]]:
 
 def _sums(connection: Connection, spans: Sequence[int]) -> Sequence[Row[Any]]:
     return connection.execute(_many_of(sql.SUMS_KNOWN, "spans"), {"spans": spans}).all()
+
+
+def _connections(row: Row[Any]) -> Connections:
+    return Connections(moment_of(row.begins), row.a, timedelta(seconds=row.ends - row.begins))
 
 
 def _append(spans: list[Traffic], span: Traffic) -> None:

@@ -119,12 +119,12 @@ BUSY_SOURCES = (
     " GROUP BY series.id, series.name HAVING sum(readings.a) >= :least"
 )
 OPENED = (
-    "SELECT spans.id, spans.part_of, spans.begins, readings.series, readings.a"
+    "SELECT spans.id, spans.part_of, spans.begins, spans.ends, readings.series, readings.a"
     " FROM spans JOIN readings ON readings.span = spans.id"
     " WHERE spans.begins >= :since AND readings.series IN :series ORDER BY spans.begins, spans.ends"
 )
 OPENED_BY = (
-    "SELECT spans.id, spans.part_of, spans.begins, readings.a FROM series"
+    "SELECT spans.id, spans.part_of, spans.begins, spans.ends, readings.a FROM series"
     " JOIN spans ON spans.begins >= :since JOIN readings ON readings.span = spans.id AND readings.series = series.id"
     " WHERE series.kind = 'opened' AND series.name = :name ORDER BY spans.begins, spans.ends"
 )

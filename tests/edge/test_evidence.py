@@ -32,7 +32,7 @@ from switchguard.edge.archive import Archive
 from switchguard.edge.connection_log import ConnectionLog
 from switchguard.edge.endings import Endings
 from switchguard.edge.evidence import Memory
-from switchguard.edge.history import History
+from switchguard.edge.history import History, Note, SeriesRow
 from switchguard.edge.ledger_tables import Store
 from switchguard.edge.registry import Registry
 
@@ -235,3 +235,28 @@ def test_a_mac_is_known_from_its_first_poll(memory: Memory) -> None:
 def test_destinations_of_all_gateways_are_told_busiest_first(memory: Memory) -> None:
     few, many = (Destination(ip_network(f"198.51.{n}.0/24"), 443, n, None, f"gw{n}") for n in (7, 8))
     assert look(memory, replace(poll(0, 0), destinations=(few, many))).destinations == (many, few)
+
+
+# --- old connections -------------------------------------------------------------------------------------------------
+
+
+def test_a_steady_source_does_not_become_a_burst_when_its_minutes_are_forgotten(store: Store, tmp_path: Path) -> None:
+    """60 in ten minutes, 360 an hour, for five hours: no burst of 300, today or in a week."""
+    history, archive = History(store), Archive(store)
+    rule = replace(
+        NETPERF, above=10_000, params=connections.Params("netperf", timedelta(days=7), burst=300, subnets="no")
+    )
+    for minute in range(300):
+        history.add(Note(NOON, series=[opened_at(minute, 6)]), {})
+    for days in (0.3, 1, 2, 3, 4):
+        now = NOON + timedelta(days=days)
+        while history.tidy(now):
+            pass
+        told = archive.opened("netperf", now - timedelta(days=7), now)
+        assert sum(it.count for it in told[ADDRESS]) == 1800
+        assert connections.judge(Evidence(attribute(poll(0, 0)), now, connections={"netperf": told}), rule) == ()
+
+
+def opened_at(minute: float, count: int, source: str = str(ADDRESS), log: str = "netperf") -> SeriesRow:
+    start = NOON + minute * MINUTE
+    return SeriesRow("opened", log, source, start, start + MINUTE, count)

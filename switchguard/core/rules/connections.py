@@ -14,6 +14,9 @@ subnet of them is ever meant). With `subnets: apply` the penalty is put on the s
 addresses (`{block: address}`, not by MAC); safeguards spare a subnet with anybody exempt in it, with a device of ours,
 and one larger than `safeguards.widest_subnet`. What came before the end of the source's last penalty of this rule does
 not count again.
+
+Connections are known by the minute (`nat`: from poll to poll), and when they are older by the hour (`history.minutes`).
+Of when they were within it, what is best for the source is assumed: 360 within an hour are 60 within ten minutes.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
