@@ -6,7 +6,9 @@
 Where reading stopped is known by how the file began and how far it was read, not by its name or inode: so a log that
 was renamed, compressed, or copied and truncated is recognised, its rest is read, and then whatever came after it. The
 old time stamps tell neither year nor zone: the year is the one that makes them not later than the file, the zone is
-given. Lines without `match` are somebody else's. Those with it that make no sense are counted, and the first is quoted.
+given. When the clocks go back, an hour comes twice: a log is in order, so what seems to be earlier than the line before
+it is of the second one. Lines without `match` are somebody else's. Those with it that make no sense are counted, and
+the first is quoted.
 """
 
 import gzip
@@ -32,6 +34,8 @@ _SYSLOG = re.compile(rb"(?:<\d+>)?([A-Z][a-z]{2}) ([ \d]\d) (\d\d):(\d\d):(\d\d)
 _MONTHS = {name: number for number, name in enumerate(b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
 _LATE = timedelta(days=1)
 """By how much a time stamp may be later than its file, before it must be last year's."""
+OUT_OF_ORDER = timedelta(minutes=10)
+"""By how much a line may be earlier than the one before it, or later than its file, before another hour is meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +66,12 @@ class ConnectionLog:
         that is damaged counts as one bad line, wherever it breaks off.
         """
         damaged: list[str] = []
+        order = _Order()
         for file, offset in self._unread(tail, since):
+            if tail is not None and offset:  # it was written until then, so what comes now is later
+                order.last = datetime.fromtimestamp(tail.written / 1e9, UTC)
             try:
-                for batch in self._batches(file, offset):
+                for batch in self._batches(file, offset, order):
                     sample = damaged[0] if damaged else batch.sample
                     yield replace(batch, bad=batch.bad + len(damaged), sample=sample)
                     damaged = []
@@ -81,19 +88,21 @@ class ConnectionLog:
         return [(file, 0) for file in files if file == self.file or file.stat().st_mtime_ns > tail.written]
 
     def _files(self, since: datetime) -> list[Path]:
-        """Oldest first: rotated ones, then the log itself."""
+        """Oldest first: rotated ones, then the log itself. One that is there plain and compressed is there once: it is
+        being compressed, or was and is kept."""
         rotated = {
             file: file.stat().st_mtime
             for file in self.file.parent.glob(f"{_glob_safe(self.file.name)}[.-]*")
             if re.fullmatch(r"[.-][\d.-]+(\.gz)?", file.name.removeprefix(self.file.name))
         }
-        recent = sorted((it for it in rotated if rotated[it] >= since.timestamp()), key=lambda it: rotated[it])
+        once = (it for it in rotated if it.suffix != ".gz" or it.with_suffix("") not in rotated)
+        recent = sorted((it for it in once if rotated[it] >= since.timestamp()), key=lambda it: rotated[it])
         return [*recent, self.file]
 
-    def _batches(self, file: Path, offset: int) -> Iterator[Batch]:
+    def _batches(self, file: Path, offset: int, order: "_Order") -> Iterator[Batch]:
         """A line that is still being written waits, unless the file has been put away."""
         state = file.stat()
-        found = _Found(self, written := datetime.fromtimestamp(state.st_mtime, UTC))
+        found = _Found(self, written := datetime.fromtimestamp(state.st_mtime, UTC), order)
         with opened(file) as stream:
             beginning = stream.read(HEAD)
 
@@ -108,12 +117,15 @@ class ConnectionLog:
                 found.add(line)
                 if len(found.counts) >= MOST_COUNTS:
                     yield found.batch(tail())
-                    found = _Found(self, written)
+                    found = _Found(self, written, order)
             yield found.batch(tail())
 
-    def read_line(self, line: bytes, written: datetime) -> tuple[Address, datetime] | None:
-        """Source and moment of a line that matches; None if it makes no sense."""
-        source, at = _SOURCE.search(line), self._moment(line, written)
+    def read_line(
+        self, line: bytes, written: datetime, after: datetime | None = None
+    ) -> tuple[Address, datetime] | None:
+        """Source and moment of a line that matches, in a file that was last written to then; `after`: the moment of the
+        line before it. None if it makes no sense."""
+        source, at = _SOURCE.search(line), self._moment(line, written, after)
         if source is None or at is None:
             return None
         try:
@@ -121,19 +133,33 @@ class ConnectionLog:
         except ValueError:
             return None
 
-    def _moment(self, line: bytes, written: datetime) -> datetime | None:
+    def _moment(self, line: bytes, written: datetime, after: datetime | None) -> datetime | None:
         try:
             if iso := _ISO.match(line):
                 at = datetime.fromisoformat((iso[1] + (iso[2] or b"")).decode())
-                return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=self.zone).astimezone(UTC)
+                return at.astimezone(UTC) if at.tzinfo else _in_order(at.replace(tzinfo=self.zone), written, after)
             if old := _SYSLOG.match(line):
                 day, hour, minute, second = (int(old[number]) for number in range(2, 6))
                 year = written.astimezone(self.zone).year
                 at = datetime(year, _MONTHS[old[1]], day, hour, minute, second, tzinfo=self.zone)
-                return (at if at <= written + _LATE else at.replace(year=year - 1)).astimezone(UTC)
+                return _in_order(at if at <= written + _LATE else at.replace(year=year - 1), written, after)
         except (ValueError, KeyError):
             return None
         return None
+
+
+def _in_order(local: datetime, written: datetime, after: datetime | None) -> datetime:
+    """The first of the two moments at which the clock showed this; the second, if the first would be out of order."""
+    first, second = local.astimezone(UTC), local.replace(fold=1).astimezone(UTC)
+    fits = first < second <= written + OUT_OF_ORDER
+    return second if fits and after is not None and first < after - OUT_OF_ORDER else first
+
+
+@dataclass
+class _Order:
+    """How far a log has come, line by line, file by file."""
+
+    last: datetime | None = None
 
 
 @dataclass
@@ -142,6 +168,7 @@ class _Found:
 
     log: ConnectionLog
     written: datetime
+    order: _Order
     counts: Counter[tuple[Address, datetime]] = field(default_factory=Counter)
     bad: int = 0
     sample: str | None = None
@@ -149,12 +176,13 @@ class _Found:
     def add(self, line: bytes) -> None:
         if self.log.match.encode() not in line:
             return
-        read = self.log.read_line(line, self.written)
+        read = self.log.read_line(line, self.written, self.order.last)
         if read is None:
             self.bad += 1
             self.sample = self.sample or line[:200].decode("utf-8", "replace").rstrip()
             return
         source, at = read
+        self.order.last = at
         self.counts[source, at.replace(second=0, microsecond=0)] += 1
 
     def batch(self, tail: Tail) -> Batch:

@@ -99,6 +99,49 @@ def test_a_line_without_end_is_read_in_pieces(log: ConnectionLog) -> None:
     assert sum(only(log).counts.values()) == 1
 
 
+# --- the hour that comes twice, and the one that never comes ----------------------------------------------------------
+
+BERLIN = ZoneInfo("Europe/Berlin")
+CLOCKS_CHANGE = [
+    pytest.param(datetime(2026, 10, 25, 0, tzinfo=UTC), id="back"),
+    pytest.param(datetime(2026, 3, 29, 0, tzinfo=UTC), id="forward"),
+]
+
+
+@pytest.mark.parametrize("style", ["syslog", "iso"])
+@pytest.mark.parametrize("begins", CLOCKS_CHANGE)
+@pytest.mark.parametrize("minutes_a_read", [1, 7, 600])
+def test_every_hour_has_what_it_had_when_the_clocks_change(
+    tmp_path: Path, begins: datetime, minutes_a_read: int, style: str
+) -> None:
+    """A line every ten seconds for four hours, read all the while or all at once."""
+    log = ConnectionLog("netperf", tmp_path / "kern.log", "Incoming netperf", BERLIN)
+    found, tail = Counter[datetime](), None
+    moments = [begins + timedelta(seconds=10 * number) for number in range(4 * 360)]
+    for first in range(0, len(moments), 6 * minutes_a_read):
+        some = moments[first : first + 6 * minutes_a_read]
+        write(log.file, *(at_clock(it.astimezone(BERLIN), style) for it in some))
+        os.utime(log.file, (some[-1].timestamp(), some[-1].timestamp()))
+        for batch in log.news(tail, LONG_AGO):
+            for (_, minute), count in batch.counts.items():
+                found[minute.replace(minute=0)] += count
+            tail = Tail.read(batch.tail.spelled())
+    assert found == {begins + timedelta(hours=hour): 360 for hour in range(4)}
+
+
+def test_a_line_that_comes_a_little_late_is_of_no_other_hour(tmp_path: Path) -> None:
+    log = ConnectionLog("netperf", tmp_path / "kern.log", "Incoming netperf", BERLIN)
+    first = [datetime(2026, 10, 25, 0, minute, tzinfo=UTC).astimezone(BERLIN) for minute in (20, 15, 21)]
+    write(log.file, *(at_clock(it, "syslog") for it in first))
+    os.utime(log.file, (datetime(2026, 10, 26, tzinfo=UTC).timestamp(),) * 2)
+    assert sorted(minute.hour for _, minute in only(log).counts) == [0, 0, 0]
+
+
+def at_clock(at: datetime, style: str) -> str:
+    stamp = f"{at:%b} {at.day:2d} {at:%H:%M:%S}" if style == "syslog" else f"{at:%Y-%m-%d %H:%M:%S}"
+    return f"{stamp} gw kernel: Incoming netperf IN=eth0 SRC={SEVEN} DPT=12865\n"
+
+
 # --- once ------------------------------------------------------------------------------------------------------------
 
 
@@ -146,6 +189,16 @@ def test_the_first_time_older_files_are_read_too(log: ConnectionLog) -> None:
     write(log.file, line(minute=5))
     count, tail = read(log)
     assert (count, read(log, tail)[0]) == (4, 0)
+
+
+def test_a_rotated_log_that_is_there_plain_and_compressed_is_read_once(log: ConnectionLog) -> None:
+    """`gzip -k`, or a compression that is not finished."""
+    write(old := log.file.with_name("kern.log.1"), *(line(minute=minute) for minute in range(8)))
+    for packed in (old.with_name("kern.log.1.gz"), old.with_name("kern.log.2.gz")):
+        with gzip.open(packed, "wb") as stream:
+            stream.write(line(minute=1).encode() * 5)
+    write(log.file, line(minute=9))
+    assert read(log)[0] == 8 + 5 + 1
 
 
 def test_a_log_that_was_emptied_is_read_from_its_beginning_and_older_ones_are_not(log: ConnectionLog) -> None:
