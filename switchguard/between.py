@@ -141,7 +141,7 @@ def _settle(
     """What follows for these people; None: for all who have a penalty. Nobody is released here."""
     now, ledger = doors.clock(), doors.ledger
     standing = with_all_their_macs(policy, doors, attribution)
-    past = ledger.past(now - longest_memory(policy))
+    past = ledger.past(now - longest_memory(policy, now))
     decision = decide(findings, standing, past, policy, now, ledger.served())
     known = who_is_whom(policy, doors, snapshot, attribution, decision, judged=False)
     theirs = tuple(verdict for verdict in decision.standing if people is None or verdict.client in people)

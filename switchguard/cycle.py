@@ -25,7 +25,7 @@ from switchguard.core.plan import plan, restricted
 from switchguard.core.policy import Policy
 from switchguard.core.rates import LONGEST_GAP_S
 from switchguard.core.refresh import refresh
-from switchguard.core.rules import advance, blind_spots, judge_all
+from switchguard.core.rules import advance, blind_spots, ends_matter_since, judge_all
 from switchguard.core.same import present, seen_again
 from switchguard.core.spared import spare
 from switchguard.core.traces import Identities
@@ -138,7 +138,7 @@ def undisturbed() -> Iterator[None]:
 def evidence_of(policy: Policy, doors: Doors, snapshot: Snapshot, attribution: Attribution) -> Evidence:
     """What the tables say now, and what is remembered."""
     ledger = doors.ledger
-    past = ledger.past(attribution.at - longest_memory(policy))
+    past = ledger.past(attribution.at - longest_memory(policy, attribution.at))
     evidence = replace(
         doors.recall(policy, snapshot, attribution, past),
         streaks=ledger.streaks(),
@@ -163,7 +163,7 @@ def _settle(
 ) -> Pass:
     now, ledger = doors.clock(), doors.ledger
     standing = with_all_their_macs(policy, doors, attribution)
-    past = ledger.past(now - longest_memory(policy))
+    past = ledger.past(now - longest_memory(policy, now))
     decision = decide(findings, standing, past, policy, now, ledger.served())
     before, known = who_is_whom(policy, doors, snapshot, attribution, decision, judged=calm is None)
     decision, links = follow(decision, known.links, attribution, policy, now)
@@ -260,9 +260,11 @@ def finish_moves(policy: Policy, doors: Doors, seen: Pass) -> Pass:
     return replace(seen, outcomes=(*seen.outcomes, *doors.apply(made)))
 
 
-def longest_memory(policy: Policy) -> timedelta:
-    """How far back escalation looks: sixteen half-lives of the slowest rule, when an offence weighs nothing."""
-    return 16 * max((rule.sentence.forget_after for rule in policy.rules), default=timedelta(days=7))
+def longest_memory(policy: Policy, now: datetime) -> timedelta:
+    """How far back an ended penalty makes a difference. To escalation: sixteen half-lives of the slowest rule, when an
+    offence weighs nothing. To rules that look back: as far as they do, lest what it was for count a second time."""
+    slowest = max((rule.sentence.forget_after for rule in policy.rules), default=timedelta(days=7))
+    return max(16 * slowest, now - ends_matter_since(policy.rules, now))
 
 
 def remember(doors: Doors, seen: Pass) -> None:

@@ -33,6 +33,14 @@ class LooksBack(Protocol):
 
 
 @runtime_checkable
+class HeedsEnds(Protocol):
+    """A rule to which the ends of past penalties matter for a while."""
+
+    def heeds_ends_since(self, rule: Rule, now: datetime) -> datetime:
+        """What ended before makes no difference."""
+
+
+@runtime_checkable
 class MayBeBlind(Protocol):
     """A rule that can judge nobody while something is missing."""
 
@@ -64,6 +72,14 @@ def cuts(rules: Iterable[Rule], now: datetime) -> tuple[datetime, ...]:
     return tuple(
         sorted({at for module, rule in modules if isinstance(module, LooksBack) for at in module.looks_back(rule, now)})
     )
+
+
+def ends_matter_since(rules: Iterable[Rule], now: datetime) -> datetime:
+    """A penalty that ended earlier makes no difference to what any of these rules finds."""
+    known = tuple(rules)
+    heeding = ((_module(rule), rule) for rule in known)
+    since = (module.heeds_ends_since(rule, now) for module, rule in heeding if isinstance(module, HeedsEnds))
+    return min((now, *cuts(known, now), *since))
 
 
 def blind_spots(evidence: Evidence, rules: Iterable[Rule]) -> tuple[tuple[str, str], ...]:

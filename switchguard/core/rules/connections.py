@@ -21,7 +21,7 @@ Of when they were within it, what is best for the source is assumed: 360 within 
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 from switchguard.core.evidence import NAT, Connections, Evidence
@@ -109,6 +109,10 @@ def judge(evidence: Evidence, rule: Rule) -> tuple[Finding, ...]:
 def blind(evidence: Evidence, rule: Rule) -> tuple[str, ...]:
     log = params_of(rule, Params).log
     return () if log in evidence.connections else (f"no connections from {log} are known",)
+
+
+def heeds_ends_since(rule: Rule, now: datetime) -> datetime:
+    return now - params_of(rule, Params).window
 
 
 # --- sources ---------------------------------------------------------------------------------------------------------

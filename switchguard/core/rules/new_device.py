@@ -79,6 +79,11 @@ def blind(evidence: Evidence, rule: Rule) -> tuple[str, ...]:
     return () if evidence.first_seen else ("it is not known when devices were first seen",)
 
 
+def heeds_ends_since(rule: Rule, now: datetime) -> datetime:
+    """A setback is over with the last tier."""
+    return now - sum((tier.lasts for tier in params_of(rule, Params).tiers), timedelta(0))
+
+
 def _climbs_since(client: Client, evidence: Evidence, rule: Rule, params: Params) -> datetime | None:
     """None if the client is not new, or nobody knows whether it is."""
     if not client.macs or not all(mac in evidence.first_seen for mac in client.macs):
