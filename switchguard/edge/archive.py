@@ -4,6 +4,7 @@ Whoever adds up takes the coarsest spans that fit into a window, and each moment
 the finest there are. A span belongs to the window in which it begins.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -162,16 +163,20 @@ class Archive:
         return {name: tuple(samples) for name, samples in found.items()}
 
     def opened(
-        self, place: str, since: datetime, until: datetime, at_least: int = 1
+        self,
+        place: str,
+        since: datetime,
+        until: datetime,
+        at_least: int = 1,
+        whose: Mapping[Address, str] | None = None,
     ) -> Mapping[Address, tuple[Connections, ...]]:
-        """New connections per source of a log (or `nat`), as fine as they are known, of those sources that opened at
-        least so many in all."""
+        """New connections per source of a log (or `nat`), as fine as they are known, of those who opened at least so
+        many in all. Sources that are the same one's (`whose`) count together; any other is its own."""
         begins = second_of(since)
         with self._store.reading() as connection:
             spans = _cover(connection, begins, second_of(until))
-            wanted = {"place": place, "least": at_least, "spans": spans}
-            busy = connection.execute(_many_of(sql.BUSY_SOURCES, "spans"), wanted).all()
-            names = {row.id: ip_address(row.name) for row in busy}
+            sums = connection.execute(_many_of(sql.SUMS_OF_SOURCES, "spans"), {"place": place, "spans": spans}).all()
+            names = {row.id: address for row, address in _busy(sums, at_least, whose or {})}
             found: dict[Address, list[Row[Any]]] = {}
             for row in connection.execute(_many_of(sql.OPENED, "series"), {"since": begins, "series": list(names)}):
                 found.setdefault(names[row.series], []).append(row)
@@ -211,6 +216,19 @@ def _finest(rows: Sequence[Row[Any]]) -> list[Row[Any]]:
 
 def _sums(connection: Connection, spans: Sequence[int]) -> Sequence[Row[Any]]:
     return connection.execute(_many_of(sql.SUMS_KNOWN, "spans"), {"spans": spans}).all()
+
+
+def _busy(sums: Sequence[Row[Any]], at_least: int, whose: Mapping[Address, str]) -> list[tuple[Row[Any], Address]]:
+    known = [(row, _address(row.name)) for row in sums]
+    totals: Counter[str | Address] = Counter()
+    for row, address in known:
+        totals[whose.get(address, address)] += row.a
+    return [(row, address) for row, address in known if totals[whose.get(address, address)] >= at_least]
+
+
+@lru_cache(maxsize=100_000)
+def _address(spelled: str) -> Address:
+    return ip_address(spelled)
 
 
 def _connections(row: Row[Any]) -> Connections:

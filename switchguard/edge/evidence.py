@@ -25,6 +25,7 @@ from switchguard.core.evidence import (
 from switchguard.core.keys import params_of
 from switchguard.core.model import Address, Attribution, Client, ClientId, Mac, Snapshot
 from switchguard.core.penalties import PastPenalty
+from switchguard.core.person import together
 from switchguard.core.policy import Policy, Rule, SharedLink
 from switchguard.core.rules import connections, cuts, unusual_traffic
 from switchguard.core.rules.naughty_factor import factor
@@ -74,7 +75,7 @@ class Memory:
         self, policy: Policy, snapshot: Snapshot, attribution: Attribution, past: Sequence[PastPenalty]
     ) -> Evidence:
         """Everything but streaks and penalties, which the ledger itself knows."""
-        now = attribution.at
+        now, people = attribution.at, self._people(policy)
         counted = self._count(self.history.books(), policy, snapshot, attribution)
         return Evidence(
             attribution,
@@ -82,8 +83,8 @@ class Memory:
             tables=self._tables(snapshot, now),
             link=None if policy.link is None else self._link(policy.link, counted, now),
             traffic=self._traffic(policy, past, counted, now),
-            connections=whose_now(self._connections(policy.rules, now), snapshot),
-            registry=self._people(policy),
+            connections=whose_now(self._connections(policy, attribution, people), snapshot),
+            registry=people,
             no_registry=(self.registry and self.registry.why) or "",
             first_seen=self.archive.first_seen(_macs(attribution)),
             interfaces=self._interfaces(counted, now) if _has(policy.rules, unusual_traffic.KIND) else (),
@@ -131,17 +132,21 @@ class Memory:
         )
 
     def _connections(
-        self, rules: Iterable[Rule], now: datetime
+        self, policy: Policy, attribution: Attribution, people: Mapping[Mac, str] | None
     ) -> Mapping[str, Mapping[Address, tuple[Connections, ...]]]:
-        """Only what some rule asks for. Clients are many: of them, only those who could be over a threshold."""
+        """Only what some rule asks for. Clients are many: of them, only those who could be over a threshold, with all
+        their addresses together."""
+        now = attribution.at
         windows: dict[str, timedelta] = {}
         enough: dict[str, float] = {}
-        for rule, params in _connection_rules(rules):
+        for rule, params in _connection_rules(policy.rules):
             windows[params.log] = max(params.window, windows.get(params.log, params.window))
             least = rule.above if params.burst is None else min(rule.above, params.burst)
             enough[params.log] = min(least, enough.get(params.log, least))
+        judged = together(attribution, people) if people and policy.identity.per_person else attribution
+        whose = {address: client.identity for client in judged.clients for address in client.addresses}
         return {
-            log: self.archive.opened(log, now - window, now, int(enough[log]) + 1 if log == NAT else 1)
+            log: self.archive.opened(log, now - window, now, int(enough[log]) + 1 if log == NAT else 1, whose)
             for log, window in windows.items()
             if log == NAT or any(log == it.name for it in self.logs)
         }

@@ -113,10 +113,10 @@ SAMPLES = (
     " WHERE series.kind = :kind AND spans.grain = :grain AND spans.begins >= :since AND spans.begins < :until"
     " ORDER BY spans.begins, spans.ends"
 )
-BUSY_SOURCES = (
-    "SELECT series.id, series.name FROM readings JOIN series ON series.id = readings.series"
+SUMS_OF_SOURCES = (
+    "SELECT series.id, series.name, sum(readings.a) AS a FROM readings JOIN series ON series.id = readings.series"
     " WHERE series.kind = 'opened' AND series.place = :place AND readings.span IN :spans"
-    " GROUP BY series.id, series.name HAVING sum(readings.a) >= :least"
+    " GROUP BY series.id, series.name"
 )
 OPENED = (
     "SELECT spans.id, spans.part_of, spans.begins, spans.ends, readings.series, readings.a"

@@ -26,7 +26,7 @@ from switchguard.core.model import (
     Table,
 )
 from switchguard.core.penalties import Notify, PastPenalty
-from switchguard.core.policy import Policy, Rule, Sentence, SharedLink
+from switchguard.core.policy import IdentityPolicy, Policy, Rule, Sentence, SharedLink
 from switchguard.core.rules import connections, quota, unusual_traffic
 from switchguard.edge.archive import Archive
 from switchguard.edge.connection_log import ConnectionLog
@@ -194,6 +194,30 @@ def test_an_interfaces_hours_are_its_history(memory: Memory) -> None:
 def test_new_sessions_are_followed_for_whom_a_rule_asks(memory: Memory) -> None:
     keep(memory, poll(0, 0, sessions=10), poll(1, 0, sessions=60), rules=(CROWD,))
     assert look(memory, poll(1, 0, sessions=60), CROWD).connections == {"nat": {ADDRESS: (Connections(NOON, 50),)}}
+
+
+def test_a_client_with_many_addresses_is_asked_for_by_their_sum(memory: Memory) -> None:
+    """15 connections by each of three addresses of one MAC: 45, where 30 are too many; by another's one address, 29."""
+    addresses = [ip_address(f"2001:db8::{number}") for number in (1, 2, 3, 9)]
+    for address, count in zip(addresses, (15, 15, 15, 29), strict=True):
+        memory.history.add(Note(NOON, series=[opened_at(-5, count, str(address), "nat")]), {})
+    neighbors = (
+        *(Neighbor("gw", "lan0", it, MAC) for it in addresses[:3]),
+        Neighbor("gw", "lan0", addresses[3], Mac(9)),
+    )
+    evidence = look(memory, replace(poll(0, 0), neighbors=neighbors), CROWD)
+    assert sorted(evidence.connections["nat"]) == addresses[:3]
+
+
+def test_a_person_with_many_devices_is_asked_for_by_their_sum(memory: Memory) -> None:
+    people = {MAC: "ada", Mac(8): "ada", Mac(9): "bob"}
+    sources = dict(zip(people, (ip_address(f"10.10.0.{number}") for number in (7, 8, 9)), strict=True))
+    for address in sources.values():
+        memory.history.add(Note(NOON, series=[opened_at(-5, 20, str(address), "nat")]), {})
+    seen = replace(poll(0, 0), neighbors=tuple(Neighbor("gw", "lan0", it, mac) for mac, it in sources.items()))
+    per_person = replace(policy(CROWD), registry=people, identity=IdentityPolicy(per_person=True))
+    evidence = memory.recall(per_person, seen, attribute(seen), ())
+    assert sorted(evidence.connections["nat"]) == [sources[MAC], sources[Mac(8)]]
 
 
 def test_a_log_is_read_once_and_its_connections_are_told(store: Store, told: Told, tmp_path: Path) -> None:
