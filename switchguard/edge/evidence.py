@@ -27,7 +27,7 @@ from switchguard.core.model import Address, Attribution, Client, ClientId, Mac, 
 from switchguard.core.penalties import PastPenalty
 from switchguard.core.person import together
 from switchguard.core.policy import Policy, Rule, SharedLink
-from switchguard.core.rules import connections, cuts, unusual_traffic
+from switchguard.core.rules import adds_up, connections, cuts, unusual_traffic
 from switchguard.core.rules.naughty_factor import factor
 from switchguard.core.users import whose_now
 from switchguard.edge.archive import Archive, Sample
@@ -95,7 +95,8 @@ class Memory:
         self, policy: Policy, past: Sequence[PastPenalty], counted: Account, now: datetime
     ) -> Mapping[ClientId, tuple[Traffic, ...]]:
         edges = cuts(policy.rules, now)
-        ends = [it.ended for it in past if edges and it.ended > edges[0]]
+        adding = {rule.name for rule in policy.rules if adds_up(rule)}
+        ends = [it.ended for it in past if it.rule in adding and it.ended > edges[0]]
         found = {who: list(spans) for who, spans in self.archive.traffic([*edges, *ends], now - RECENT).items()}
         for moved in counted.moved:
             found.setdefault(moved.client, []).append(moved.traffic)
@@ -192,7 +193,7 @@ class Memory:
         """After a pass, when nobody waits: read what the logs have got, sum up, forget. How much there was to do."""
         for log in self.logs:
             self._read(log, policy, now)
-        return self.history.tidy(now, [*cuts(policy.rules, now), *(it.ended for it in past)])
+        return self.history.tidy(now, edges(policy.rules, past, now))
 
     def _count(self, books: Books, policy: Policy, snapshot: Snapshot, attribution: Attribution) -> Account:
         link = policy.link
@@ -284,6 +285,14 @@ def _opened(log: str, batch: Batch, since: datetime) -> list[SeriesRow]:
         for (source, minute), count in batch.counts.items()
         if minute >= since
     ]
+
+
+def edges(rules: Iterable[Rule], past: Iterable[PastPenalty], now: datetime) -> list[datetime]:
+    """Where a sum over time has to stop: at the ends of penalties too, of the rules that count what came after. Not of
+    any other: a limit for everybody ends every other minute, and hours would never be summed."""
+    known = tuple(rules)
+    counting = {rule.name for rule in known if adds_up(rule) or rule.kind == connections.KIND}
+    return [*cuts(known, now), *(it.ended for it in past if it.rule in counting)]
 
 
 # --- small things ----------------------------------------------------------------------------------------------------

@@ -14,11 +14,10 @@ from switchguard.core.model import Address, Gap, Snapshot, Table
 from switchguard.core.penalties import Penalty
 from switchguard.core.policy import Policy
 from switchguard.core.refresh import refresh
-from switchguard.core.rules import cuts
 from switchguard.edge.archive import Archive
 from switchguard.edge.connection_log import ConnectionLog
 from switchguard.edge.evening import Evening
-from switchguard.edge.evidence import Memory
+from switchguard.edge.evidence import Memory, edges
 from switchguard.edge.history import History, Note, Retention, SeriesRow
 from switchguard.edge.ledger import SqlLedger
 
@@ -92,9 +91,8 @@ class Stage:
 
     def _tidy(self) -> None:
         """As the service does after its passes, until nothing is left to do."""
-        ends = [it.ended for it in self.ledger.past(self._now - timedelta(days=32))]
-        edges = [*cuts(self._policy.rules, self._now), *ends]
-        while self.memory.history.tidy(self._now, edges):
+        past = self.ledger.past(self._now - timedelta(days=32))
+        while self.memory.history.tidy(self._now, edges(self._policy.rules, past, self._now)):
             pass
 
     def _log_lines(self) -> Callable[[datetime], list[SeriesRow]]:

@@ -25,9 +25,9 @@ from switchguard.core.model import (
     Snapshot,
     Table,
 )
-from switchguard.core.penalties import Notify, PastPenalty
+from switchguard.core.penalties import Notify, PastPenalty, RateLimit
 from switchguard.core.policy import IdentityPolicy, Policy, Rule, Sentence, SharedLink
-from switchguard.core.rules import connections, quota, unusual_traffic
+from switchguard.core.rules import connections, everyone, new_device, quota, unusual_traffic
 from switchguard.edge.archive import Archive
 from switchguard.edge.connection_log import ConnectionLog
 from switchguard.edge.endings import Endings
@@ -44,6 +44,8 @@ SEVEN = ClientId(f"mac:{MAC}")
 DAILY = Rule("daily", quota.KIND, 10**9, 1, Sentence(Notify()), quota.Params())
 NETPERF = Rule("netperf", connections.KIND, 500, 1, Sentence(Notify()), connections.Params(log="netperf"))
 CROWD = Rule("crowd", connections.KIND, 30, 1, Sentence(Notify()), connections.Params())
+EVERYONE = Rule("everyone", everyone.KIND, 0, 1, Sentence(RateLimit(10**6)))
+TIERS = Rule("tiers", new_device.KIND, 0, 1, Sentence(Notify()))
 SWINGS = Rule("swings", unusual_traffic.KIND, 6, 1, Sentence(Notify()))
 LINK = SharedLink("gw", "wan0", 10**8, 10**7)
 
@@ -133,6 +135,26 @@ def test_usage_counts_again_from_the_release(memory: Memory) -> None:
     evidence = look(memory, poll(60, 6_000), DAILY, past=[release])
     assert sum(it.octets_in for it in evidence.traffic[SEVEN] if it.start >= release.ended) == 3_900
     assert received(evidence) == 6_000
+
+
+@pytest.mark.parametrize(("rule", "hours"), [(EVERYONE, 2), (TIERS, 2), (DAILY, 61), (CROWD, 61)])
+def test_only_ends_after_which_something_counts_anew_cut_the_sums(
+    memory: Memory, store: Store, rule: Rule, hours: int
+) -> None:
+    """One release a minute, as of a limit for everybody: two hours are two sums, not a hundred and twenty."""
+    rules = (rule, DAILY)
+    keep(memory, *(poll(minute, 100 * minute) for minute in range(121)), rules=rules)
+    releases = [
+        PastPenalty(ClientId(f"mac:{Mac(minute)}"), rule.name, NOON, NOON + (minute + 0.5) * MINUTE)
+        for minute in range(60)
+    ]
+    while memory.tidy(policy(*rules), releases, NOON + 123 * MINUTE):
+        pass
+    with store.reading() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM spans WHERE grain = 1").scalar() == hours
+    told = look(memory, poll(121, 12_100), *rules, past=releases).traffic[SEVEN]
+    assert (len(told) > 60) is (rule == DAILY)
+    assert sum(it.octets_in for it in told) == 12_100
 
 
 def test_ends_that_are_told_are_settled_once(memory: Memory) -> None:

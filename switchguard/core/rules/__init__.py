@@ -67,11 +67,16 @@ def judge_all(evidence: Evidence, rules: Iterable[Rule]) -> tuple[Finding, ...]:
 
 def cuts(rules: Iterable[Rule], now: datetime) -> tuple[datetime, ...]:
     """The moments across which no span of `Evidence.traffic` may reach, oldest first; before the first of them nothing
-    is needed. The ends of past penalties are such moments too, each for its client."""
+    is needed. The ends of past penalties of a rule that `adds_up` are such moments too, each for its client."""
     modules = ((_module(rule), rule) for rule in rules)
     return tuple(
         sorted({at for module, rule in modules if isinstance(module, LooksBack) for at in module.looks_back(rule, now)})
     )
+
+
+def adds_up(rule: Rule) -> bool:
+    """It counts what a client moved since its last penalty of this rule ended."""
+    return isinstance(_module(rule), LooksBack)
 
 
 def ends_matter_since(rules: Iterable[Rule], now: datetime) -> datetime:
