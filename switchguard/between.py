@@ -11,7 +11,7 @@ from dataclasses import replace
 from switchguard.core.calm import pause_reason
 from switchguard.core.decide import decide
 from switchguard.core.model import Attribution, Client, Role, Snapshot, Table
-from switchguard.core.penalties import Finding
+from switchguard.core.penalties import Finding, PastPenalty
 from switchguard.core.policy import Policy
 from switchguard.core.rates import LONGEST_GAP_S
 from switchguard.core.refresh import refresh
@@ -24,7 +24,7 @@ from switchguard.cycle import (
     Pass,
     evidence_of,
     finish_moves,
-    longest_memory,
+    past_of,
     plan_by_need,
     record,
     who_is_where,
@@ -63,7 +63,7 @@ def pass_on_hint(policy: Policy, doors: Doors, devices: Collection[str], before:
         return None
     holders = {held.slot.device for held in doors.ledger.held()}
     snapshot = _again(doors, {*devices, *holders}, PLACES, before)
-    seen = _settle(policy, doors, snapshot, who_is_where(snapshot), ())
+    seen = _settle(policy, doors, snapshot, who_is_where(snapshot), (), past_of(policy, doors, snapshot.at))
     return _do(policy, doors, seen)
 
 
@@ -124,10 +124,11 @@ def _sight(
     calm = pause_reason(before, replace(snapshot, readings=places_only), longest_gap_s)
     attribution = who_is_where(with_windows(snapshot, crossings))
     findings: tuple[Finding, ...] = ()
+    past = past_of(policy, doors, attribution.at)
     if not calm:
-        findings = sighted(evidence_of(policy, doors, snapshot, attribution), policy.rules, crossings)
+        findings = sighted(evidence_of(policy, doors, snapshot, attribution, past), policy.rules, crossings)
     people = {finding.client for finding in findings}
-    return replace(_settle(policy, doors, snapshot, attribution, findings, people), calm=calm)
+    return replace(_settle(policy, doors, snapshot, attribution, findings, past, people), calm=calm)
 
 
 def _settle(
@@ -136,14 +137,14 @@ def _settle(
     snapshot: Snapshot,
     attribution: Attribution,
     findings: tuple[Finding, ...],
+    past: tuple[PastPenalty, ...],
     people: Collection[str] | None = None,
 ) -> Pass:
     """What follows for these people; None: for all who have a penalty. Nobody is released here."""
-    now, ledger = doors.clock(), doors.ledger
+    now = doors.clock()
     standing = with_all_their_macs(policy, doors, attribution)
-    past = ledger.past(now - longest_memory(policy, now))
-    decision = decide(findings, standing, past, policy, now, ledger.served())
-    known = who_is_whom(policy, doors, snapshot, attribution, decision, judged=False)
+    decision = decide(findings, standing, past, policy, now, doors.ledger.served())
+    known = who_is_whom(policy, doors, snapshot, attribution, decision, past, judged=False)
     theirs = tuple(verdict for verdict in decision.standing if people is None or verdict.client in people)
     made = plan_by_need(policy, doors, attribution, decision.standing, {verdict.id for verdict in theirs})
     spared = spare(replace(decision, standing=theirs), {it.id for it in standing}, made)

@@ -78,6 +78,8 @@ class Pass:
     """(rule, sentence): who could judge nobody, and for want of what. None: no rule was asked."""
     identities: tuple[Identities, Identities] = (Identities(), Identities())
     """Who was known as whom before, and is now."""
+    past: tuple[PastPenalty, ...] = ()
+    """Penalties that had ended before it, asked for once."""
 
 
 def one_pass(
@@ -110,10 +112,11 @@ def look(
     snapshot = refresh(before, gathered)
     attribution = who_is_where(snapshot)
     calm = pause_reason(before, snapshot, longest_gap_s) if before is not None else None
+    past = past_of(policy, doors, attribution.at)
     if calm:
-        return _settle(policy, doors, snapshot, attribution, (), calm)
-    evidence = evidence_of(policy, doors, snapshot, attribution)
-    seen = _settle(policy, doors, snapshot, attribution, judge_all(evidence, policy.rules), None)
+        return _settle(policy, doors, snapshot, attribution, (), calm, past)
+    evidence = evidence_of(policy, doors, snapshot, attribution, past)
+    seen = _settle(policy, doors, snapshot, attribution, judge_all(evidence, policy.rules), None, past)
     return replace(seen, blind=blind_spots(evidence, policy.rules))
 
 
@@ -135,10 +138,11 @@ def undisturbed() -> Iterator[None]:
             gc.enable()
 
 
-def evidence_of(policy: Policy, doors: Doors, snapshot: Snapshot, attribution: Attribution) -> Evidence:
+def evidence_of(
+    policy: Policy, doors: Doors, snapshot: Snapshot, attribution: Attribution, past: tuple[PastPenalty, ...]
+) -> Evidence:
     """What the tables say now, and what is remembered."""
     ledger = doors.ledger
-    past = ledger.past(attribution.at - longest_memory(policy, attribution.at))
     evidence = replace(
         doors.recall(policy, snapshot, attribution, past),
         streaks=ledger.streaks(),
@@ -150,7 +154,9 @@ def evidence_of(policy: Policy, doors: Doors, snapshot: Snapshot, attribution: A
 
 def reconsider(policy: Policy, doors: Doors, seen: Pass, snapshot: Snapshot) -> Pass:
     """The same findings, placed on a newer view of the network."""
-    return replace(_settle(policy, doors, snapshot, who_is_where(snapshot), seen.findings, seen.calm), blind=seen.blind)
+    attribution = who_is_where(snapshot)
+    again = _settle(policy, doors, snapshot, attribution, seen.findings, seen.calm, seen.past)
+    return replace(again, blind=seen.blind)
 
 
 def _settle(
@@ -160,17 +166,24 @@ def _settle(
     attribution: Attribution,
     findings: tuple[Finding, ...],
     calm: str | None,
+    past: tuple[PastPenalty, ...],
 ) -> Pass:
-    now, ledger = doors.clock(), doors.ledger
+    now = doors.clock()
     standing = with_all_their_macs(policy, doors, attribution)
-    past = ledger.past(now - longest_memory(policy, now))
-    decision = decide(findings, standing, past, policy, now, ledger.served())
-    before, known = who_is_whom(policy, doors, snapshot, attribution, decision, judged=calm is None)
+    decision = decide(findings, standing, past, policy, now, doors.ledger.served())
+    before, known = who_is_whom(policy, doors, snapshot, attribution, decision, past, judged=calm is None)
     decision, links = follow(decision, known.links, attribution, policy, now)
     made = make_plan(policy, doors, attribution, decision.standing, now)
-    decision = spare(decision, {it.id for it in standing}, made)
-    identities = before, replace(known, links=links)
-    return Pass(noted(snapshot, attribution), attribution, findings, decision, made, calm=calm, identities=identities)
+    return Pass(
+        noted(snapshot, attribution),
+        attribution,
+        findings,
+        spare(decision, {it.id for it in standing}, made),
+        made,
+        calm=calm,
+        identities=(before, replace(known, links=links)),
+        past=past,
+    )
 
 
 def with_all_their_macs(policy: Policy, doors: Doors, attribution: Attribution) -> tuple[Verdict, ...]:
@@ -181,13 +194,20 @@ def with_all_their_macs(policy: Policy, doors: Doors, attribution: Attribution) 
 
 
 def who_is_whom(
-    policy: Policy, doors: Doors, snapshot: Snapshot, attribution: Attribution, decision: Decision, *, judged: bool
+    policy: Policy,
+    doors: Doors,
+    snapshot: Snapshot,
+    attribution: Attribution,
+    decision: Decision,
+    past: Sequence[PastPenalty],
+    *,
+    judged: bool,
 ) -> tuple[Identities, Identities]:
     """Who was known as whom before this pass, and is now. While nobody is under a penalty, nobody is looked at."""
     ledger, rules = doors.ledger, policy.identity
     before, at = ledger.identities(attribution.at), attribution.at
     meant = (*decision.standing, *(release.verdict for release in decision.released))
-    wanted = suspects(meant, ledger.past(at - rules.within), rules, at)
+    wanted = suspects(meant, past, rules, at)
     if not wanted:
         return before, replace(before, traces=())
     arrivals = ledger.arrivals(tuple(present(attribution)), at, rules.within)
@@ -258,6 +278,20 @@ def finish_moves(policy: Policy, doors: Doors, seen: Pass) -> Pass:
         return seen
     made = plan_by_need(policy, doors, seen.attribution, doors.ledger.standing(), left)
     return replace(seen, outcomes=(*seen.outcomes, *doors.apply(made)))
+
+
+def past_of(policy: Policy, doors: Doors, now: datetime) -> tuple[PastPenalty, ...]:
+    """Every ended penalty that still makes a difference to anybody: to rules, to escalation, to who comes back with
+    another MAC. What was nobody's fault makes one only to a rule of which somebody's next penalty is another one."""
+    back = max(longest_memory(policy, now), policy.identity.within)
+    return doors.ledger.past(now - back, growing(policy))
+
+
+def growing(policy: Policy) -> frozenset[str]:
+    """The rules of which a second penalty may differ from the first."""
+    laddered = any(zone.ladder for zone in policy.zones)
+    sentences = ((rule.name, rule.sentence) for rule in policy.rules)
+    return frozenset(name for name, it in sentences if laddered or it.then or it.escalate > 1)
 
 
 def longest_memory(policy: Policy, now: datetime) -> timedelta:

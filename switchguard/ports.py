@@ -428,7 +428,8 @@ class Ledger(Protocol):
     def served(self) -> frozenset[str]:
         """Ids of those of them that some device has or had: read back from it at least once."""
 
-    def past(self, since: datetime) -> tuple[PastPenalty, ...]: ...
+    def past(self, since: datetime, routine_of: Collection[str] | None = None) -> tuple[PastPenalty, ...]:
+        """Penalties that ended since then. `routine_of`: those that were nobody's fault, only of these rules."""
 
     def held(self) -> tuple[HeldSlot, ...]:
         """Slots that are ours: planned, pushed, verified, failed or being released."""

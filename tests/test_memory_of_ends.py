@@ -1,8 +1,9 @@
 """How far back a pass remembers the ends of penalties: nobody pays twice for the same, however soon a rule forgets."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from switchguard.core.evidence import Evidence, Traffic
 from switchguard.core.model import Attribution, ClientId, Device, Mac, NatUsage, Neighbor, Role, Snapshot
 from switchguard.core.penalties import Notify, PastPenalty, RateLimit, Release, Verdict
-from switchguard.core.policy import Policy, Rule, Sentence
+from switchguard.core.policy import Policy, Rule, Sentence, Zone
 from switchguard.core.rules import connections, new_device, quota
 from switchguard.cycle import Doors, Pass, longest_memory, look
 from switchguard.edge.ledger import SqlLedger
@@ -72,3 +73,45 @@ def test_what_was_paid_for_on_the_third_is_not_paid_for_on_the_twentieth(ledger:
 )
 def test_it_remembers_as_long_as_any_rule_needs(rules: tuple[Rule, ...], back: timedelta) -> None:
     assert longest_memory(Policy(rules=rules), NOW) == back
+
+
+# --- what was nobody's fault ------------------------------------------------------------------------------------------
+
+
+class Counting(SqlLedger):
+    """How often it is asked for the past, and what it tells."""
+
+    asked = 0
+    told: tuple[PastPenalty, ...] = ()
+
+    def past(self, since: datetime, routine_of: Collection[str] | None = None) -> tuple[PastPenalty, ...]:
+        self.asked += 1
+        self.told = super().past(since, routine_of)
+        return self.told
+
+
+def test_a_pass_asks_for_the_past_once(tmp_path: Path) -> None:
+    ledger = Counting(tmp_path / "ledger.db")
+    passes(ledger, Policy(rules=(MONTHLY,)))
+    assert ledger.asked == 1
+
+
+LIMITED = Rule("limited", "everyone", 0, 1, Sentence(RateLimit(10**6)))
+
+
+@pytest.mark.parametrize(
+    ("policy", "needed"),
+    [
+        (Policy(rules=(LIMITED,)), False),
+        (Policy(rules=(replace(LIMITED, sentence=replace(LIMITED.sentence, escalate=2)),)), True),
+        (Policy(rules=(replace(LIMITED, sentence=replace(LIMITED.sentence, then=(LIMITED.sentence,))),)), True),
+        (Policy(rules=(LIMITED,), zones=(Zone("lan", (ip_network("10.0.0.0/8"),), ladder=(Notify(),)),)), True),
+    ],
+)
+def test_limits_for_everybody_are_read_only_where_a_second_one_may_differ(
+    tmp_path: Path, policy: Policy, needed: bool
+) -> None:
+    ledger = Counting(tmp_path / "ledger.db")
+    ended(ledger, LIMITED, NOW - DAY, routine=True)
+    passes(ledger, policy)
+    assert bool(ledger.told) is needed

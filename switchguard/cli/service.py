@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ from switchguard.core.model import Snapshot, Table
 from switchguard.core.notices import notices
 from switchguard.core.tally import Watching
 from switchguard.core.visitors import faces
-from switchguard.cycle import Pass
+from switchguard.cycle import Pass, growing, longest_memory
 from switchguard.edge.endings import EndingsFollower
 from switchguard.edge.logs import configure_logs
 from switchguard.edge.metrics import Metrics, PassNumbers
@@ -218,8 +218,16 @@ def report(wiring: Wiring, result: Pass, service: Service, metrics: Metrics) -> 
     metrics.passed(pass_numbers(wiring, result, rhythm))
     metrics.keeps_time(rhythm.stretched, rhythm.skipped, {name: not trouble for name, trouble in following.items()})
     wiring.ledger.save_faces(faces(result.attribution, wiring.ledger.present()))
-    wiring.memory.tidy(wiring.site.policy, wiring.ledger.past(clock() - CUTS_REACH), clock())
+    wiring.memory.tidy(wiring.site.policy, wiring.ledger.past(clock() - CUTS_REACH, ()), clock())
+    forget_routine(wiring, clock())
     give_back()
+
+
+def forget_routine(wiring: Wiring, now: datetime) -> None:
+    """Limits for everybody that have ended, as long ago as the site says; not as long as escalation remembers them."""
+    policy = wiring.site.policy
+    before = now - wiring.site.history.routine
+    wiring.ledger.forget_routine(before, growing(policy), min(before, now - longest_memory(policy, now)))
 
 
 def pass_numbers(wiring: Wiring, result: Pass, rhythm: Rhythm) -> PassNumbers:

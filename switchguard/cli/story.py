@@ -36,7 +36,7 @@ from switchguard.core.rules import blind_spots, judge_all
 from switchguard.core.rules.naughty_factor import Factor, factor
 from switchguard.core.safeguards import exempt_by, subject
 from switchguard.core.traces import Link
-from switchguard.cycle import PLACES, USAGE, evidence_of
+from switchguard.cycle import PLACES, USAGE, evidence_of, past_of
 from switchguard.edge.ledger import Event, PenaltyRecord
 from switchguard.edge.snapshots import load_snapshot
 from switchguard.edge.units import parse_duration
@@ -140,7 +140,8 @@ def _story_of(wiring: Wiring, target: str, file: Path | None, since: str) -> _St
     snapshot = load_snapshot(file) if file else look_around(wiring, USAGE | PLACES)
     attribution = attribute(snapshot)
     client = find(attribution, wanted)
-    evidence = evidence_of(policy, wiring.doors(), snapshot, attribution)
+    doors = wiring.doors()
+    evidence = evidence_of(policy, doors, snapshot, attribution, past_of(policy, doors, attribution.at))
     theirs = client.macs if client else ()
     macs, links = family(wiring, {*theirs, *((wanted,) if isinstance(wanted, Mac) else ())})
     names = {str(wanted), *(map(str, (*client.macs, *client.addresses, client.identity)) if client else ())}

@@ -44,6 +44,8 @@ class Retention:
     minutes: timedelta = timedelta(days=2)
     hours: timedelta = timedelta(days=60)
     days: timedelta = timedelta(days=400)
+    routine: timedelta = timedelta(days=7)
+    """Of penalties that were nobody's fault and have ended."""
 
     def __post_init__(self) -> None:
         if not self.minutes <= self.hours <= self.days:

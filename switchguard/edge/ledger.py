@@ -1,7 +1,8 @@
 """What was decided, meant and done: the memory that survives a crash, and that `explain` reads months later.
 
 Each method is one transaction. What is enforced lives in `slots` while we hold it; what happened lives in `events`,
-which only ever grows. The service and the command line may use one ledger at the same time.
+which only ever grows, but for what was nobody's fault (`forget_routine`). The service and the command line may use one
+ledger at the same time.
 """
 
 import json
@@ -106,12 +107,17 @@ class SqlLedger:
         with self._store.reading() as connection:
             return rows.served(connection, tables.penalties.c.released_at.is_(None))
 
-    def past(self, since: datetime) -> tuple[PastPenalty, ...]:
-        at = tables.penalties.c.released_at
-        query = select(tables.penalties.c.verdict, at).where(at >= since).order_by(at, tables.penalties.c.id)
+    def past(self, since: datetime, routine_of: Collection[str] | None = None) -> tuple[PastPenalty, ...]:
+        """Penalties that ended since then. `routine_of`: those that were nobody's fault, only of these rules; with a
+        limit for everybody they are most of all rows."""
+        table = tables.penalties.c
+        at, chosen = table.released_at, table.released_at >= since
+        if routine_of is not None:
+            chosen &= (table.routine == 0) | table.rule.in_(routine_of)
+        query = select(table.verdict, at).where(chosen).order_by(at, table.id)
         with self._store.reading() as connection:
             verdicts = [(rows.load(Verdict, row.verdict), row.released_at) for row in connection.execute(query)]
-            served = rows.served(connection, at >= since)
+            served = rows.served(connection, chosen)
         return tuple(ended(it, when, it.id in served) for it, when in verdicts if not it.probation)
 
     def sentence(
@@ -124,6 +130,14 @@ class SqlLedger:
             for release in released:
                 rows.end(connection, release, at)
             notify_outbox.put(connection, letters, at)
+
+    def forget_routine(
+        self, before: datetime, spared: Collection[str] = (), spared_before: datetime | None = None, most: int = 200
+    ) -> int:
+        """What was nobody's fault and ended before then goes, and what was told of it; how many went. Of these rules,
+        whose memory is longer, only what ended before that."""
+        with self._store.writing() as connection:
+            return rows.forget_routine(connection, before, spared, spared_before or before, most)
 
     # --- the landing page --------------------------------------------------------------------------------------------
 

@@ -34,13 +34,18 @@ def sentence(connection: Connection, verdict: Verdict, at: datetime) -> None:
     ):
         return
     if row is None:
-        values = {"id": verdict.id, "client": verdict.client, "since": verdict.since, "released_why": ""}
-        connection.execute(insert(table).values(**values, verdict=text))
+        values = {"id": verdict.id, "since": verdict.since, "released_why": ""}
+        connection.execute(insert(table).values(**values, **_columns(verdict)))
     else:
-        connection.execute(update(table).where(table.c.id == verdict.id).values(verdict=text, client=verdict.client))
+        connection.execute(update(table).where(table.c.id == verdict.id).values(**_columns(verdict)))
     what = "sentenced" if row is None else "changed"
     who, subjects = verdict.requested_by or SERVICE, verdict_subjects(verdict)
     tell(connection, at, who, what, verdict.because, subjects, {"verdict": verdict})
+
+
+def _columns(verdict: Verdict) -> dict[str, object]:
+    routine = int(verdict.routine)
+    return {"client": verdict.client, "rule": verdict.rule, "routine": routine, "verdict": dump(verdict)}
 
 
 def end(connection: Connection, release: Release, at: datetime) -> None:
@@ -60,6 +65,29 @@ def served(connection: Connection, chosen: ColumnElement[bool]) -> frozenset[str
         (event.what == "adopted") | put,
     )
     return frozenset(connection.execute(there.distinct()).scalars())
+
+
+def forget_routine(
+    connection: Connection, before: datetime, spared: Collection[str], spared_before: datetime, most: int
+) -> int:
+    """The oldest first, except what is on some device still. What people did, and what is told of others too, stays."""
+    table, subject, event = tables.penalties.c, tables.event_subjects.c, tables.events.c
+    ended = select(table.id).where(table.routine == 1, table.released_at < before).order_by(table.released_at)
+    if spared:
+        ended = ended.where(table.rule.not_in(spared) | (table.released_at < spared_before))
+    if connection.execute(ended.limit(1)).first() is None:
+        return 0
+    held = {ident for slot in held_slots(connection) for ident in slot.verdicts}
+    there = connection.execute(ended.limit(most + len(held))).scalars()
+    gone = [ident for ident in there if ident not in held][:most]
+    connection.execute(delete(tables.penalties).where(table.id.in_(gone)))
+    told = select(subject.event).where(subject.subject.in_(gone))
+    by_us = set(connection.execute(select(event.id).where(event.id.in_(told), event.who == SERVICE)).scalars())
+    shared = select(subject.event).join(tables.penalties, table.id == subject.subject).where(subject.event.in_(by_us))
+    forgotten = by_us.difference(connection.execute(shared).scalars())
+    connection.execute(delete(tables.event_subjects).where(subject.event.in_(forgotten)))
+    connection.execute(delete(tables.events).where(event.id.in_(forgotten)))
+    return len(gone)
 
 
 def wishes(connection: Connection, releases: Sequence[Release], since: datetime) -> int:

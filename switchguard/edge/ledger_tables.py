@@ -10,6 +10,7 @@ ways to the same result. Values of the core are JSON (edge/snapshots.py); a colu
 or sorted by. Times are UTC text of fixed width, so that they sort as text in any database.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -42,7 +43,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from switchguard.errors import LedgerError
 
-SCHEMA = 5
+SCHEMA = 6
 
 PATIENCE_S = 15.0
 """How long one process waits for the other's transaction; ours take milliseconds."""
@@ -76,7 +77,11 @@ penalties = Table(
     Column("verdict", Text, nullable=False),
     Column("released_at", Moment, index=True),
     Column("released_why", Text, nullable=False),
+    Column("rule", Text, nullable=False, server_default=""),
+    Column("routine", SmallInteger, nullable=False, server_default="0"),
 )
+"""`routine`: nobody's fault, as a limit for everybody; there may be very many of these."""
+Index("penalties_by_end", penalties.c.routine, penalties.c.released_at)
 
 slots = Table(
     "slots",
@@ -327,7 +332,34 @@ def _identities(connection: Connection) -> None:
         connection.execute(text(statement))
 
 
-MIGRATIONS: dict[int, Callable[[Connection], None]] = {2: _usage_history, 3: _long_history, 4: _notices, 5: _identities}
+_VERSION_6 = (
+    "ALTER TABLE penalties ADD COLUMN rule TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE penalties ADD COLUMN routine SMALLINT NOT NULL DEFAULT 0",
+    "CREATE INDEX penalties_by_end ON penalties (routine, released_at)",
+)
+
+
+def _routine_penalties(connection: Connection) -> None:
+    """Version 6: of whom each penalty is, and whether it was nobody's fault, so that those need not be read to be left
+    out."""
+    for statement in _VERSION_6:
+        connection.execute(text(statement))
+    known = connection.execute(text("SELECT id, verdict FROM penalties")).all()
+    columns = [(row.id, json.loads(row.verdict)) for row in known]
+    if columns:
+        connection.execute(
+            text("UPDATE penalties SET rule = :rule, routine = :routine WHERE id = :id"),
+            [{"id": id_, "rule": it["rule"], "routine": int(it.get("routine", False))} for id_, it in columns],
+        )
+
+
+MIGRATIONS: dict[int, Callable[[Connection], None]] = {
+    2: _usage_history,
+    3: _long_history,
+    4: _notices,
+    5: _identities,
+    6: _routine_penalties,
+}
 """Version -> the step that leads to it from the one before."""
 
 

@@ -94,6 +94,10 @@ class HistoryModel(Strict):
     minutes: Duration = Field(default=Retention().minutes, description="poll by poll; then only hour by hour")
     hours: Duration = Field(default=Retention().hours, description="hour by hour; then only day by day")
     days: Duration = Field(default=Retention().days, description="day by day; then not at all")
+    routine: Duration = Field(
+        default=Retention().routine,
+        description="penalties that were nobody's fault and have ended: limits for everybody, tiers of new devices",
+    )
 
     @model_validator(mode="after")
     def _finer_is_shorter(self) -> Self:
@@ -101,7 +105,7 @@ class HistoryModel(Strict):
         return self
 
     def retention(self) -> Retention:
-        return Retention(self.minutes, self.hours, self.days)
+        return Retention(self.minutes, self.hours, self.days, self.routine)
 
 
 class LogModel(Strict):

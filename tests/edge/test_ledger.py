@@ -153,6 +153,79 @@ def test_a_notice_is_served_by_being_told(ledger: SqlLedger) -> None:
     assert [it.served for it in ledger.past(AT)] == [True, False]
 
 
+def everybodys(number: int, ended: datetime | None = None, rule: str = "everyone") -> Verdict:
+    """A limit for everybody, as it stands or has stood."""
+    mac = Mac(0x020000001000 + number)
+    client, limit = ClientId(f"mac:{mac}"), RateLimit(10**6)
+    since = AT if ended is None else ended - HOUR
+    return Verdict(f"{rule}{number}", client, rule, limit, since, since + HOUR, "for all", (mac,), routine=True)
+
+
+def ends(ledger: SqlLedger, verdict: Verdict, at: datetime) -> None:
+    ledger.sentence((verdict,), (), verdict.since)
+    ledger.sentence((), (Release(verdict, "its time is up"),), at)
+
+
+def test_what_was_nobodys_fault_is_not_among_the_past_unless_asked_for(ledger: SqlLedger) -> None:
+    ends(ledger, VERDICT, AT + HOUR)
+    for number, rule in enumerate(("everyone", "tiers")):
+        ends(ledger, everybodys(number, AT + HOUR, rule), AT + HOUR)
+    told = {names: {it.rule for it in ledger.past(AT, names)} for names in (None, (), ("tiers",))}
+    assert told == {None: {"swarm", "everyone", "tiers"}, (): {"swarm"}, ("tiers",): {"swarm", "tiers"}}
+
+
+def test_what_was_nobodys_fault_is_forgotten_in_time_and_nothing_else_is(ledger: SqlLedger) -> None:
+    old, young, standing = everybodys(1, AT), everybodys(2, AT + 5 * HOUR), everybodys(3)
+    ends(ledger, old, AT)
+    ends(ledger, young, AT + 5 * HOUR)
+    ends(ledger, VERDICT, AT)
+    ledger.sentence((standing,), (), AT)
+    assert ledger.forget_routine(AT + 2 * HOUR) == 1
+    assert ledger.forget_routine(AT + 2 * HOUR) == 0
+    known = {record.verdict.id for record in ledger.penalties(include_released=True)}
+    assert known == {young.id, standing.id, VERDICT.id}
+    assert whats(ledger, old.id) == whats(ledger, old.client) == []
+    assert whats(ledger, young.id) == whats(ledger, VERDICT.id) == ["sentenced", "ended"]
+
+
+def test_a_rule_that_grows_keeps_its_own_for_longer(ledger: SqlLedger) -> None:
+    for number, rule in enumerate(("everyone", "registered")):
+        ends(ledger, everybodys(number, AT, rule), AT)
+    assert ledger.forget_routine(AT + 2 * HOUR, ("registered",), AT - HOUR) == 1
+    assert [it.rule for it in ledger.past(AT)] == ["registered"]
+    assert ledger.forget_routine(AT + 2 * HOUR, ("registered",), AT + HOUR) == 1
+
+
+def test_what_is_on_a_device_still_is_not_forgotten(ledger: SqlLedger) -> None:
+    limit = everybodys(7, AT)
+    put = replace(PUT, after=limit.penalty, verdicts=(limit.id,))
+    ledger.sentence((limit,), (), AT - HOUR)
+    ledger.intend(Plan(AT, (put,)))
+    ledger.record((outcome(put),), AT)
+    ledger.sentence((), (Release(limit, "its time is up"),), AT)
+    assert ledger.forget_routine(AT + HOUR) == 0
+    lift = replace(LIFT, before=limit.penalty)
+    ledger.intend(Plan(AT, (lift,)))
+    ledger.record((outcome(lift),), AT)
+    assert ledger.forget_routine(AT + HOUR) == 1
+    assert ledger.history() == ()
+
+
+def test_what_people_did_and_what_is_told_of_others_too_stays(ledger: SqlLedger) -> None:
+    limit = everybodys(7, AT)
+    both = replace(PUT, verdicts=(limit.id, VERDICT.id))
+    ledger.sentence((limit, VERDICT), (), AT - HOUR)
+    ledger.intend(Plan(AT, (both,)))
+    ledger.record((outcome(both), outcome(LIFT)), AT)
+    ledger.intend(Plan(AT, (LIFT,)))
+    ledger.record((outcome(LIFT),), AT)
+    assert ledger.let_back((Release(limit, "its own wish"),), (), "ada", AT, 3)
+    assert ledger.forget_routine(AT + HOUR) == 1
+    assert "let back" in whats(ledger, limit.id)
+    assert "verified" in whats(ledger, VERDICT.id)
+    assert "sentenced" not in whats(ledger, limit.id)
+
+
 def test_the_state_of_a_penalty_is_that_of_its_places(ledger: SqlLedger) -> None:
     def state() -> str:
         (record,) = ledger.penalties(include_released=True)
@@ -439,6 +512,23 @@ def test_a_ledger_of_version_2_keeps_who_used_how_much(path: Path) -> None:
     assert (used.sessions, used.remotes, used.factor, used.octets) == (700, 690, 0.97, 0)
     old.close()
     SqlLedger(path).close()
+
+
+def test_an_older_ledger_learns_what_was_nobodys_fault(path: Path) -> None:
+    ledger = SqlLedger(path)
+    ends(ledger, everybodys(1, AT), AT)
+    ends(ledger, VERDICT, AT)
+    ledger.close()
+    with sqlite3.connect(path) as raw:
+        for statement in ("DROP INDEX penalties_by_end", "ALTER TABLE penalties DROP COLUMN rule"):
+            raw.execute(statement)
+        raw.execute("ALTER TABLE penalties DROP COLUMN routine")
+        raw.execute("UPDATE schema_version SET version = 5")
+    raw.close()
+    ledger = SqlLedger(path)
+    assert [it.rule for it in ledger.past(AT, ())] == ["swarm"]
+    assert ledger.forget_routine(AT + HOUR) == 1
+    ledger.close()
 
 
 def test_migrating_and_creating_lead_to_the_same_tables(tmp_path: Path) -> None:
