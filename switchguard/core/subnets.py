@@ -14,7 +14,7 @@ LEVELS: tuple[tuple[int, int], ...] = ((4, 24), (6, 64), (4, 16), (6, 48))
 """(IP version, prefix length), narrow ones before wide ones."""
 
 SAME_CUSTOMER = 2
-"""Sources that a /64 needs."""
+"""Sources that a /64 needs, whatever `least` says: they are one customer's."""
 
 _PARTS = {16: 24, 48: 64}
 """A wide prefix counts not addresses but narrow subnets: one busy /24 does not make a guilty /16."""
@@ -27,7 +27,8 @@ class Subnet:
 
 
 def subnets(sources: Collection[Address], version: int, prefix: int, least: int) -> Iterator[Subnet]:
-    """In order, those in which at least `least` sources (or narrower subnets, where it is wide) take part."""
+    """In order, those in which at least `least` sources (or narrower subnets, where it is wide) take part; of a /64,
+    `SAME_CUSTOMER`."""
     groups: dict[Network, list[Address]] = {}
     for address in sorted((it for it in sources if it.version == version), key=int):
         groups.setdefault(_around(address, prefix), []).append(address)

@@ -199,6 +199,30 @@ def test_a_subnet_that_has_its_penalty_is_not_judged_again(penalty: RateLimit | 
     assert (judge(replace(logged(hopping(50)), standing=(verdict,)), RULE) == ()) is silent
 
 
+def paid(network: str, told: bool = False) -> PastPenalty:
+    return PastPenalty(ClientId(f"network:{network}"), "r", NOON - 3 * HOUR, NOON - HOUR, routine=told)
+
+
+@pytest.mark.parametrize("network", ["192.0.2.0/24", "192.0.0.0/16"])
+def test_what_a_subnet_has_paid_for_its_sources_do_not_pay_for_again(network: str) -> None:
+    """490 connections before the subnet's penalty, 11 after it, by a source that never had one of its own."""
+    before = every(5 * MINUTE, 489 * 5 * MINUTE, until=NOON - 4 * HOUR)
+    evidence = logged({OUTSIDE + "1": (*before, *every(MINUTE, 10 * MINUTE))})
+    assert [it.value for it in judge(evidence, RULE)] == [501]
+    assert judge(replace(evidence, past=(paid(network),)), RULE) == ()
+    assert len(judge(replace(evidence, past=(paid("198.51.100.0/24"), paid("2001:db8::/64"))), RULE)) == 1
+
+
+def test_what_was_only_suggested_has_paid_for_nothing() -> None:
+    assert len(judge(replace(logged({OUTSIDE + "1": BOT}), past=(paid("192.0.2.0/24", told=True),)), RULE)) == 1
+
+
+def test_of_one_customer_two_addresses_are_enough_whatever_subnet_sources_says() -> None:
+    many = with_params(subnet_sources=50)
+    assert [it.network for it in judge(logged(hopping(2, version=6)), many)] == [ip_network("2001:db8:1::/64")]
+    assert judge(logged(hopping(2)), many) == ()
+
+
 # --- parameters ------------------------------------------------------------------------------------------------------
 
 

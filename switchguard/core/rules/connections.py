@@ -6,14 +6,15 @@ Three ways to be found, in this order:
     count     more than `above` connections within `window`, by a source that is steady: its connections stretch
               over `steady_for` at least, and it took no break longer than `breaks`. Real humans take breaks
     subnet    the same two tests on all sources of a subnet together, where at least `subnet_sources` took part:
-              abusers hop. A wider subnet counts only what no narrower one explains, and needs as many narrower
-              ones to take part
+              abusers hop. Of a /64, which is one customer whose addresses change by themselves, two are enough. A
+              wider subnet counts only what no narrower one explains, and needs `subnet_sources` narrower ones to
+              take part
 
 The sources come from a firewall's log by its name, or from the translation tables (`nat`: these are clients, and no
 subnet of them is ever meant). With `subnets: apply` the penalty is put on the subnet as one, so it must be one for
 addresses (`{block: address}`, not by MAC); safeguards spare a subnet with anybody exempt in it, with a device of ours,
-and one larger than `safeguards.widest_subnet`. What came before the end of the source's last penalty of this rule does
-not count again.
+and one larger than `safeguards.widest_subnet`. What came before the end of the last penalty of this rule, of the source
+or of a subnet that it is in, does not count again.
 
 Connections are known by the minute (`nat`: from poll to poll), and when they are older by the hour (`history.minutes`).
 Of when they were within it, what is best for the source is assumed: 360 within an hour are 60 within ten minutes.
@@ -22,12 +23,13 @@ Of when they were within it, what is best for the source is assumed: 360 within 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from ipaddress import ip_network
 from typing import Literal
 
 from switchguard.core.evidence import NAT, Connections, Evidence
 from switchguard.core.explain import duration
 from switchguard.core.keys import About, Threshold, key, params_of
-from switchguard.core.model import Address, Client, ClientId
+from switchguard.core.model import Address, Client, ClientId, Network
 from switchguard.core.penalties import Finding, Notify
 from switchguard.core.policy import Rule, RuleParams
 from switchguard.core.rhythm import busiest, rhythm, rhythm_sentence, united
@@ -55,7 +57,9 @@ class Params(RuleParams):
     subnets: Literal["no", "suggest", "apply"] = key(
         "what to do about subnets whose sources share the work: nothing, an alarm, or the penalty", "suggest"
     )
-    subnet_sources: int = key("how many sources of a subnet must take part", 5, at_least=2)
+    subnet_sources: int = key(
+        "how many sources of a subnet must take part; of a /64, which is one customer, always two", 5, at_least=2
+    )
 
     def __post_init__(self) -> None:
         if self.window < self.steady_for:
@@ -119,14 +123,28 @@ def heeds_ends_since(rule: Rule, now: datetime) -> datetime:
 
 
 def _recent(evidence: Evidence, rule: Rule, params: Params) -> Sources:
-    """Who opened connections within the window: in the rule's networks, and in no subnet that has its penalty."""
+    """Who opened connections within the window: in the rule's networks, and in no subnet that has its penalty. Since
+    the end of one that it had, where that is later: what the subnet paid for, its sources do not pay for again."""
     earliest = evidence.now - params.window
+    ends = tuple(_ends_of_subnets(evidence, rule))
     recent = {
-        address: tuple(it for it in connections if it.start >= earliest)
+        address: tuple(it for it in connections if it.start >= _since(address, earliest, ends))
         for address, connections in evidence.connections.get(params.log, {}).items()
         if within((address,), rule.networks) and not _in_punished_subnet(address, evidence, rule)
     }
     return {address: connections for address, connections in recent.items() if connections}
+
+
+def _ends_of_subnets(evidence: Evidence, rule: Rule) -> Iterator[tuple[Network, datetime]]:
+    """A subnet that was only suggested has paid for nothing."""
+    for past in evidence.past:
+        kind, _, name = past.client.partition(":")
+        if kind == "network" and past.rule == rule.name and not past.routine:
+            yield ip_network(name), past.ended
+
+
+def _since(address: Address, earliest: datetime, ends: Sequence[tuple[Network, datetime]]) -> datetime:
+    return max((earliest, *(ended for network, ended in ends if address in network)))
 
 
 def _in_punished_subnet(address: Address, evidence: Evidence, rule: Rule) -> bool:
