@@ -42,8 +42,6 @@ RECENT = timedelta(minutes=15)
 """So far back everybody's traffic is told poll by poll."""
 SIZES = timedelta(hours=1)
 """So far back the sizes of tables are told."""
-WEEKS = timedelta(weeks=5)
-"""So far back an interface's hours are told."""
 NOW = timedelta(minutes=10)
 """An interface's rate now is the mean of this long."""
 LINK_KNOWN = timedelta(minutes=5)
@@ -87,7 +85,7 @@ class Memory:
             registry=people,
             no_registry=(self.registry and self.registry.why) or "",
             first_seen=self.archive.first_seen(_macs(attribution)),
-            interfaces=self._interfaces(counted, now) if _has(policy.rules, unusual_traffic.KIND) else (),
+            interfaces=self._interfaces(counted, now, back) if (back := compared(policy.rules)) else (),
             destinations=tuple(sorted(snapshot.destinations, key=lambda it: -it.sessions)),
         )
 
@@ -160,9 +158,9 @@ class Memory:
         self._say("registry", self.registry.why)
         return people
 
-    def _interfaces(self, counted: Account, now: datetime) -> tuple[InterfaceRates, ...]:
+    def _interfaces(self, counted: Account, now: datetime, back: timedelta) -> tuple[InterfaceRates, ...]:
         """Now is the last ten minutes, or the time since the last reading, if that is longer."""
-        hours = self.archive.samples("rate", now - WEEKS, now, HOUR)
+        hours = self.archive.samples("rate", now - back, now, HOUR)
         recent = {place: list(samples) for place, samples in self.archive.samples("rate", now - NOW, now, POLL).items()}
         for it in counted.metered:
             recent.setdefault((it.device, it.interface), []).append(Sample.of(it))
@@ -302,8 +300,10 @@ def _connection_rules(rules: Iterable[Rule]) -> Iterator[tuple[Rule, connections
     return ((rule, params_of(rule, connections.Params)) for rule in rules if rule.kind == connections.KIND)
 
 
-def _has(rules: Iterable[Rule], kind: str) -> bool:
-    return any(rule.kind == kind for rule in rules)
+def compared(rules: Iterable[Rule]) -> timedelta:
+    """So far back an interface's hours are told: as far as any rule compares them; nothing if none does."""
+    asking = (params_of(rule, unusual_traffic.Params) for rule in rules if rule.kind == unusual_traffic.KIND)
+    return max((params.looks_back for params in asking), default=timedelta(0))
 
 
 def _macs(attribution: Attribution) -> frozenset[Mac]:

@@ -24,10 +24,10 @@ from switchguard.core.model import Address, Attribution, Client, ClientId, Mac
 from switchguard.core.policy import Policy
 from switchguard.core.rules import connections, cuts
 from switchguard.edge.archive import Archive, Sample, Used
+from switchguard.edge.evidence import compared
 from switchguard.edge.history import HOUR
 
 STEP = timedelta(minutes=5)
-WEEKS = timedelta(weeks=5)
 SIZES = timedelta(hours=1)
 _WHY = "the history does not tell where anybody was"
 
@@ -87,7 +87,7 @@ class _Memory:
         macs = {mac for it in archive.used(since, until) for mac in _macs(it.client)}
         return cls(
             rates=archive.samples("rate", since, until),
-            hours=archive.samples("rate", since - WEEKS, until, HOUR),
+            hours=archive.samples("rate", since - compared(policy.rules), until, HOUR),
             sizes=archive.samples("size", since - SIZES, until),
             opened={it.log: archive.opened(it.log, since - it.window, until) for it in told},
             first_seen=archive.first_seen(macs),

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from switchguard.core.evidence import NAT
 from switchguard.core.model import Device, Mac, Mode, Network, Role
 from switchguard.core.policy import Box, Policy, Rule, Zone
-from switchguard.core.rules import connections
+from switchguard.core.rules import connections, unusual_traffic
 from switchguard.core.visitors import Landing
 from switchguard.edge.complaints import POLICY_FILE, Steps, at, checked, host_error
 from switchguard.edge.connection_log import ConnectionLog
@@ -29,6 +29,7 @@ from switchguard.edge.site_models import (
     SiteModel,
     TrapsModel,
 )
+from switchguard.edge.units import spell_duration
 from switchguard.edge.user_models import LOCAL
 from switchguard.edge.vpn.sources import UsersOf, UserSource
 from switchguard.errors import NotConfigured, SiteError, UnknownPlugin
@@ -192,6 +193,10 @@ def _rule(
     if isinstance(made.params, connections.Params) and made.params.log not in (NAT, *model.logs):
         why = f"rule {name!r}: {UnknownPlugin('log', made.params.log, (NAT, *model.logs))}"
         raise at(marked, ("rules", name, "log"), why)
+    kept = model.history.hours
+    if isinstance(made.params, unusual_traffic.Params) and made.params.history > kept:
+        why = f"rule {name!r} would never judge: hours are kept for {spell_duration(kept)} only (history.hours)"
+        raise at(marked, ("rules", name, "history"), why)
     for needed in made.params.needs if made.params is not None else ():
         if getattr(model, needed) is None:
             raise at(marked, ("rules", name), f"rule {name!r} would never find anybody: the site has no {needed!r}")

@@ -27,7 +27,7 @@ from switchguard.core.model import (
 )
 from switchguard.core.penalties import Notify, PastPenalty, RateLimit
 from switchguard.core.policy import IdentityPolicy, Policy, Rule, Sentence, SharedLink
-from switchguard.core.rules import connections, everyone, new_device, quota, unusual_traffic
+from switchguard.core.rules import blind_spots, connections, everyone, new_device, quota, unusual_traffic
 from switchguard.edge.archive import Archive
 from switchguard.edge.connection_log import ConnectionLog
 from switchguard.edge.endings import Endings
@@ -211,6 +211,18 @@ def test_an_interfaces_hours_are_its_history(memory: Memory) -> None:
     assert interface.now is not None
     assert interface.now.in_bps == 1_000_000.0
     assert look(memory, poll(130, 0), DAILY).interfaces == ()
+
+
+@pytest.mark.parametrize("weeks", [2, 5, 8])
+def test_a_rule_that_wants_weeks_of_history_gets_them_and_judges(memory: Memory, weeks: int) -> None:
+    """As much as is kept, and no rule waits for more for ever."""
+    hours = (NOON - timedelta(days=days) for days in range(63, 0, -1))
+    rows = [SeriesRow("rate", "gw", "wan0", at, at + 60 * MINUTE, 10**9, 10**9) for at in hours]
+    memory.history.add(Note(NOON, series=rows), {})
+    rule = replace(SWINGS, params=unusual_traffic.Params(history=timedelta(weeks=weeks)))
+    while memory.tidy(policy(rule), (), NOON):
+        pass
+    assert blind_spots(look(memory, poll(0, 0), rule), (rule,)) == ()
 
 
 def test_new_sessions_are_followed_for_whom_a_rule_asks(memory: Memory) -> None:

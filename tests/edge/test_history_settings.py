@@ -31,6 +31,10 @@ def test_a_log_has_the_sites_clock_and_starts_at_the_site(tmp_path: Path) -> Non
     )
 
 
+def test_as_much_history_as_is_kept_may_be_asked_for(tmp_path: Path) -> None:
+    assert len(site(tmp_path, "rules: {odd: {kind: unusual_traffic, history: 60d}}\n").policy.rules) == 1
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
@@ -43,6 +47,8 @@ def test_a_log_has_the_sites_clock_and_starts_at_the_site(tmp_path: Path) -> Non
             "rules: {many: {kind: connections, log: netprf, penalty: {notify: true}}}\n",
             "did you mean 'netperf'?",
         ),
+        ("rules: {odd: {kind: unusual_traffic, history: 9w}}\n", "hours are kept for 60d only (history.hours)"),
+        ("history: {hours: 10d}\nrules: {odd: {kind: unusual_traffic}}\n", "'odd' would never judge"),
     ],
 )
 def test_a_mistake_is_told_with_its_line(tmp_path: Path, text: str, why: str) -> None:

@@ -5,7 +5,8 @@
 The median is that of the same hour of the week and the two hours beside it in all earlier weeks, by the site's clock;
 the spread is 1.4826 times the median absolute deviation (which is a standard deviation where the traffic is normal, and
 does not mind that one of the weeks was itself an incident), but at least a tenth of the median and `at_least` divided
-by the threshold. With less history than `history` the rule says so and judges nothing. It never punishes: the alarm
+by the threshold. With less history than `history` the rule says so and judges nothing; it looks back that long and a
+week, at least five weeks, as far as the site keeps hours (`history.hours`). It never punishes: the alarm
 names the clients, remote networks and ports that are busiest at this moment, so that people can look while it lasts.
 """
 
@@ -32,8 +33,11 @@ LEAST_SPREAD = 0.1
 """Of the median: traffic that repeats more exactly than this is luck."""
 FEWEST_SAMPLES = 4
 """Fewer say nothing about an hour, however long the history."""
+LOOKS_BACK = timedelta(weeks=5)
+"""At least so far back an interface's hours are compared; further, if there must be more history."""
 _WEEK_HOURS = 168
 _A_DAY = timedelta(days=1)
+_A_WEEK = timedelta(weeks=1)
 
 Way = Literal["in", "out"]
 
@@ -45,6 +49,11 @@ class Params(RuleParams):
     tell_again: timedelta = key("an alarm that goes on is told again after this long", timedelta(hours=6))
     drops_too: bool = key("unusually little traffic is an alarm as well", True)
     time_zone: tzinfo = key("whose clock tells the hour of the week; without it, the site's", UTC)
+
+    @property
+    def looks_back(self) -> timedelta:
+        """A week more than there must be: the oldest hours are forgotten while they are still wanted."""
+        return max(LOOKS_BACK, self.history + _A_WEEK)
 
 
 ABOUT = About(
