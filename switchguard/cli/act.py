@@ -160,7 +160,7 @@ def sentence(wiring: Wiring, attribution: Attribution, verdict: Verdict, manner:
     carry_out(wiring, attribution, manner, new=[verdict])
     if manner.as_json:
         return
-    show.say(verdict_sentence(verdict, verdict.since))
+    show.say(verdict_sentence(verdict, verdict.since.astimezone(wiring.site.policy.zone)))
     for stricter in sorted(overruling(verdict, wiring.ledger.held())):
         show.say(f"of several causes the hardest counts: in force is {stricter} (`switchguard penalties` lists them)")
 

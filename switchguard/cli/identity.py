@@ -41,7 +41,7 @@ def links(
         return
     rows = show.table("was", "is", "confidence", "since", "penalties", "because", right=("confidence",))
     for link in found:
-        since = f"{link.since.astimezone():%Y-%m-%d %H:%M}"
+        since = f"{link.since.astimezone(wiring.site.policy.zone):%Y-%m-%d %H:%M}"
         told = f"undone: {link.undone}" if link.undone is not None else ", ".join(link.because)
         went_over = ", ".join(link.followed) or "-"
         rows.add_row(str(link.old), str(link.new), f"{link.confidence:.2f}", since, went_over, told)

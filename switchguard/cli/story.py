@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
+from datetime import datetime, tzinfo
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
@@ -38,6 +38,7 @@ from switchguard.core.safeguards import exempt_by, subject
 from switchguard.core.traces import Link
 from switchguard.cycle import PLACES, USAGE, evidence_of, past_of
 from switchguard.edge.ledger import Event, PenaltyRecord
+from switchguard.edge.moments import by, parse_end
 from switchguard.edge.snapshots import load_snapshot
 from switchguard.edge.units import parse_duration
 from switchguard.errors import BadTarget, LedgerError
@@ -65,8 +66,9 @@ def penalties(
 
     Example: switchguard penalties --history
     """
-    ledger = Wiring.of(ctx.obj).ledger
-    records = ledger.penalties(include_released=history)
+    wiring = Wiring.of(ctx.obj)
+    zone = wiring.site.policy.zone
+    records = wiring.ledger.penalties(include_released=history)
     if as_json:
         typer.echo(objects.dump({"penalties": [objects.penalty_record_object(record) for record in records]}))
         return
@@ -81,8 +83,8 @@ def penalties(
             client_phrase(verdict.client).removeprefix("mac:"),
             penalty_phrase(verdict.penalty),
             ", ".join(sorted({held.slot.device for held in record.slots})) or "-",
-            local(verdict.since),
-            local(until) if until else "somebody lifts it",
+            local(verdict.since, zone),
+            local(until, zone) if until else "somebody lifts it",
             record.state,
             verdict.rule,
             verdict.because,
@@ -90,10 +92,10 @@ def penalties(
     show.console().print(made)
 
 
-def local(moment: datetime) -> str:
-    """Wall-clock time here; the date only when it is not today's."""
-    here = moment.astimezone()
-    today = here.date() == clock().astimezone().date()
+def local(moment: datetime, zone: tzinfo) -> str:
+    """By the site's clock, as it is also typed; the date only when it is not today's."""
+    here = moment.astimezone(zone)
+    today = here.date() == clock().astimezone(zone).date()
     return here.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M:%S")
 
 
@@ -150,7 +152,7 @@ def _story_of(wiring: Wiring, target: str, file: Path | None, since: str) -> _St
     meant = {*clients_meant(wiring.archive, wanted), *((client.identity,) if client else ())}
     meant |= {ClientId(f"mac:{mac}") for mac in macs}
     sources = {str(it) for it in (*(client.addresses if client else ()), wanted)}
-    begins, calendar = parse_since(since, now), Calendar(policy.zone)
+    begins, calendar = parse_since(since, now, policy.zone), Calendar(policy.zone)
     records = wiring.ledger.penalties(include_released=True)
     story = _Story(
         client,
@@ -201,11 +203,11 @@ def _show_story(story: _Story, calendar: Calendar) -> None:
         show.say(finding_sentence(finding))
     show.show_blind_spots(story.blind)
     for record in story.penalties:
-        show.say(f"{record.state}: {verdict_sentence(record.verdict, clock())}")
+        show.say(f"{record.state}: {verdict_sentence(record.verdict, clock().astimezone(calendar.zone))}")
         if record.verdict.location:
             show.say(f"  seen at {location_sentence(record.verdict.location)}")
     for event in story.events:
-        show.say(f"{local(event.at)}  {event.what} by {event.who}: {event.why}")
+        show.say(f"{local(event.at, calendar.zone)}  {event.what} by {event.who}: {event.why}")
     show_hours(story.hours, calendar)
 
 
@@ -221,7 +223,9 @@ def exempt_add(
     ctx: typer.Context,
     what: Annotated[str, typer.Argument(help="A MAC, an address, a network, or a user name.")],
     why: Annotated[str, typer.Option(help="Why, for everybody who wonders.")],
-    until: Annotated[str | None, typer.Option(help="A duration (2d) or a date (2026-12-01, local time).")] = None,
+    until: Annotated[
+        str | None, typer.Option(help="A duration (2d) or a date (2026-12-01: to its end, by the site's clock).")
+    ] = None,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
@@ -230,7 +234,7 @@ def exempt_add(
     Example: switchguard exempt add 10.10.0.0/28 --why servers --until 2d
     """
     wiring = Wiring.of(ctx.obj)
-    made = parse_exemption(what, why, until)
+    made = parse_exemption(what, why, until, wiring.site.policy.zone)
     wiring.ledger.add_exemption(made, operator())
     if not as_json:
         show.say(f"exempt: {what} (id {made.id}): {why}")
@@ -255,9 +259,9 @@ def _spares(made: Exemption, record: PenaltyRecord, attribution: Attribution, po
     return exempt_by(whom, [made], clock()) is not None
 
 
-def parse_exemption(what: str, why: str, until: str | None) -> Exemption:
+def parse_exemption(what: str, why: str, until: str | None, zone: tzinfo) -> Exemption:
     """Whole values only; BadTarget for a network with host bits (10.10.0.1/28 is a typo for something)."""
-    end = parse_until(until) if until else None
+    end = parse_until(until, clock(), zone) if until else None
     ident = f"{what} {clock():%Y%m%d%H%M%S}".replace(" ", "-")
     if "/" in what:
         try:
@@ -272,18 +276,19 @@ def parse_exemption(what: str, why: str, until: str | None) -> Exemption:
     return Exemption(ident, why, network=ip_network(target), until=end)
 
 
-def parse_until(text: str) -> datetime:
+def parse_until(text: str, now: datetime, zone: tzinfo) -> datetime:
+    """So long from now, or the end of a day by the site's clock. BadTarget for anything else, and for what is over."""
     try:
-        return clock() + parse_duration(text)
+        return now + parse_duration(text)
     except ValueError:
         pass
     try:
-        moment = datetime.fromisoformat(text)
+        end = by(zone, parse_end(text))
     except ValueError:
         raise BadTarget(f"{text!r} is neither a duration such as 2d nor a date such as 2026-12-01") from None
-    if moment.time() == time.min and "T" not in text and ":" not in text:
-        moment = datetime.combine(moment.date(), time.max)
-    return moment.astimezone(UTC)
+    if end <= now:
+        raise BadTarget(f"{text!r} is over already: here it is {now.astimezone(zone):%Y-%m-%d %H:%M}")
+    return end
 
 
 @exempt.command("remove")
@@ -319,9 +324,9 @@ def exempt_list(ctx: typer.Context, as_json: Json = False) -> None:
     if as_json:
         typer.echo(objects.dump({"exemptions": [objects.exemption_object(e) for e in known]}))
         return
-    rows = show.table("id", "what", "until", "why")
+    rows, zone = show.table("id", "what", "until", "why"), wiring.site.policy.zone
     for e in known:
-        rows.add_row(e.id, str(e.mac or e.network or e.user), local(e.until) if e.until else "-", e.why)
+        rows.add_row(e.id, str(e.mac or e.network or e.user), local(e.until, zone) if e.until else "-", e.why)
     show.console().print(rows)
 
 

@@ -5,7 +5,7 @@ import operator
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from ipaddress import ip_network
 from typing import Annotated, Literal, get_args
 
@@ -18,6 +18,7 @@ from switchguard.cli.wiring import Wiring, clock
 from switchguard.core.calendar import Calendar, Per, Window
 from switchguard.core.model import Address, ClientId, Mac, Network
 from switchguard.edge.archive import Archive, Used
+from switchguard.edge.moments import by, parse_start
 from switchguard.edge.units import parse_duration
 from switchguard.errors import BadTarget
 
@@ -51,7 +52,9 @@ def usage(
     per: Annotated[str | None, typer.Option(help="hour, day, week or month; without it, one sum.")] = None,
     network: Annotated[str | None, typer.Option(help="Only clients with an address in this network.")] = None,
     client: Annotated[str | None, typer.Option(help="Only this MAC, address or user.")] = None,
-    since: Annotated[str | None, typer.Option(help="A duration (2d) or a date (2026-12-01, local time).")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="A duration (2d) or a date (2026-12-01), by the site's clock.")
+    ] = None,
     sort: Annotated[str, typer.Option(help="total, in or out")] = "total",
     limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="So many per window.")] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="For a spreadsheet.")] = False,
@@ -64,7 +67,9 @@ def usage(
     chosen, order = _per(per), _order(sort)
     wiring = Wiring.of(ctx.obj)
     calendar, now = Calendar(wiring.site.policy.zone), clock()
-    windows = tuple(_windows(calendar, parse_since(since, now) if since else now - LOOK_BACK[chosen], now, chosen))
+    windows = tuple(
+        _windows(calendar, parse_since(since, now, calendar.zone) if since else now - LOOK_BACK[chosen], now, chosen)
+    )
     names = clients_meant(wiring.archive, parse_target(client)) if client else None
     if names is not None and not names:
         raise BadTarget(f"the history knows nobody called {client!r}")
@@ -115,14 +120,14 @@ def _network(text: str | None) -> Network | None:
         raise BadTarget(f"{text!r} is not a network: {error}") from None
 
 
-def parse_since(text: str, now: datetime) -> datetime:
-    """So long ago, or the beginning of a day in the machine's own time zone. BadTarget for anything else."""
+def parse_since(text: str, now: datetime, zone: tzinfo) -> datetime:
+    """So long ago, or the beginning of a day by the site's clock. BadTarget for anything else."""
     try:
         return now - parse_duration(text)
     except ValueError:
         pass
     try:
-        return datetime.fromisoformat(text).astimezone(UTC)
+        return by(zone, parse_start(text))
     except ValueError:
         raise BadTarget(f"{text!r} is neither a duration such as 2d nor a date such as 2026-12-01") from None
 

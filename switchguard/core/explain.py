@@ -68,10 +68,9 @@ def amount(number: float, unit: Unit) -> str:
 
 
 def moment(when: datetime, beside: datetime | None = None) -> str:
-    """`14:02`, or `2026-12-01 14:02` where that is not the day of `beside`."""
-    if beside is not None and when.astimezone(beside.tzinfo).date() == beside.date():
-        return f"{when.astimezone(beside.tzinfo):%H:%M}"
-    return f"{when:%Y-%m-%d %H:%M}"
+    """`14:02`, or `2026-12-01 14:02` where that is not the day of `beside`; by the clock of `beside`."""
+    here = when if beside is None else when.astimezone(beside.tzinfo)
+    return f"{here:%H:%M}" if beside is not None and here.date() == beside.date() else f"{here:%Y-%m-%d %H:%M}"
 
 
 def penalty_phrase(penalty: Penalty) -> str:

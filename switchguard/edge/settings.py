@@ -1,5 +1,6 @@
 """A site's files -> what switchguard works with. Whatever is wrong is said with file, line and the right word."""
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, timedelta, tzinfo
@@ -164,7 +165,7 @@ def _policy(model: SiteModel, marked: Marked, path: Path) -> Policy:
         mode=Mode(model.mode),
         zones=tuple(zones.values()),
         rules=tuple(_rule(name, rule, zones, zone, model, marked) for name, rule in model.rules.items()),
-        exemptions=tuple(exempt.exemption() for exempt in model.exempt),
+        exemptions=tuple(exempt.exemption(zone) for exempt in model.exempt),
         safeguards=model.safeguards.safeguards(),
         box=_box(model, marked),
         zone=zone,
@@ -234,11 +235,11 @@ def _registry(source: Path | NetBox | None, marked: Marked) -> Mapping[Mac, str]
     return read_registry(source)
 
 
-def machine_zone(localtime: Path = Path("/etc/localtime")) -> tzinfo:
-    """What the link leads to; UTC where that says nothing."""
-    _, zoneinfo, name = str(localtime.resolve()).rpartition("zoneinfo/")
+def machine_zone(localtime: Path = Path("/etc/localtime"), environment: Mapping[str, str] = os.environ) -> tzinfo:
+    """What $TZ names, as containers are told, else what the link leads to; UTC where that says nothing."""
+    _, _, name = str(localtime.resolve()).rpartition("zoneinfo/")
     try:
-        return ZoneInfo(name) if zoneinfo else UTC
+        return ZoneInfo(environment.get("TZ", "").removeprefix(":") or name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return UTC
 

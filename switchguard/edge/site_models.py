@@ -14,6 +14,7 @@ from switchguard.edge.connection_log import ConnectionLog
 from switchguard.edge.history import Retention
 from switchguard.edge.identity_models import IdentityModel, LeasesModel
 from switchguard.edge.landing_models import LandingModel
+from switchguard.edge.moments import by
 from switchguard.edge.netbox import Person, base_url
 from switchguard.edge.notice_models import NoticesModel
 from switchguard.edge.penalty_models import BoxModel, Ladder, PenaltyModel, SofterLadder, sentence_of
@@ -240,9 +241,11 @@ class ExemptModel(Strict):
             raise ValueError("an exemption is for exactly one of network, mac and user")
         return self
 
-    def exemption(self) -> Exemption:
+    def exemption(self, zone: tzinfo) -> Exemption:
+        """`zone`: the site's, in which it ends."""
+        until = None if self.until is None else by(zone, self.until)
         subject = next(str(it) for it in (self.network, self.mac, self.user) if it is not None)
-        return Exemption(f"site {subject}", self.why, self.network, self.mac, self.user, self.until)
+        return Exemption(f"site {subject}", self.why, self.network, self.mac, self.user, until)
 
 
 class RuleModel(Built):
@@ -290,7 +293,7 @@ class RuleModel(Built):
             above=self.threshold(),
             for_polls=self.for_polls,
             sentence=self.sentence(),
-            params=self.value(**dict.fromkeys(zone_keys(about), site_zone)),
+            params=self.value(site_zone, **dict.fromkeys(zone_keys(about), site_zone)),
             networks=(*(network for zone in self.zones for network in zones[zone].networks), *self.networks),
         )
 

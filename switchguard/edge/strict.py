@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import date, datetime, time, timedelta, tzinfo
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from difflib import get_close_matches
 from ipaddress import ip_network
 from types import NoneType, UnionType
@@ -25,6 +25,7 @@ from pydantic_core import CoreSchema, ErrorDetails, PydanticUndefined, core_sche
 
 from switchguard.core.model import Mac, Network
 from switchguard.edge import units
+from switchguard.edge.moments import by, parse_end
 from switchguard.errors import UnknownPlugin
 
 
@@ -72,16 +73,6 @@ def _network(text: str) -> Network:
         raise ValueError(f"{text!r} has host bits set; did you mean {ip_network(text, strict=False)}?") from None
 
 
-def _moment(text: str) -> datetime:
-    """A day counts to its end; without an offset the machine's own time zone is meant."""
-    try:
-        if len(text) == len("2026-12-01"):
-            return datetime.combine(date.fromisoformat(text) + timedelta(days=1), time.min).astimezone()
-        return datetime.fromisoformat(text).astimezone()
-    except ValueError:
-        raise ValueError(f"{text!r} is not a time; write it like 2026-12-01 or 2026-12-01T18:00+01:00") from None
-
-
 def _clock(text: str) -> time:
     """24:00 would be another day's 00:00."""
     if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", text, re.ASCII):
@@ -121,7 +112,12 @@ ZoneName = Annotated[tzinfo, _parsed_by(_zone), Unit("time zone: Europe/Berlin, 
 MacText = Annotated[Mac, _parsed_by(Mac.parse), Unit("MAC address, any spelling")]
 NetworkText = Annotated[Network, _parsed_by(_network), Unit("network: 10.10.0.0/16")]
 Reference = Annotated[Any, Unit("reference to a secret")]
-Moment = Annotated[datetime, _parsed_by(_moment), Unit("day (to its end) or time: 2026-12-01T18:00+01:00")]
+Moment = Annotated[
+    datetime,
+    _parsed_by(parse_end),
+    Unit("day (to its end) or time, by `time_zone` unless it says otherwise: 2026-12-01T18:00+01:00"),
+]
+"""As it is written, and so without a zone perhaps: whoever knows the site's clock makes a moment of it (moments.by)."""
 
 
 # --- models that are declared elsewhere ------------------------------------------------------------------------------
@@ -132,15 +128,16 @@ class Built(Strict):
 
     builds: ClassVar[type[Any] | None] = None
 
-    def value(self, **otherwise: object) -> Any:
+    def value(self, zone: tzinfo = UTC, /, **otherwise: object) -> Any:
         """Made of what was said; of `otherwise` where nothing was; of the dataclass's own defaults for the rest.
 
-        ValueError if the dataclass finds that what was said makes no sense.
+        `zone` is whose clock is meant where a time does not say. ValueError if the dataclass finds that what was said
+        makes no sense.
         """
         if self.builds is None:
             return None
         names = {field.name for field in fields(self.builds)}
-        said = {name: _value(getattr(self, name)) for name in self.model_fields_set & names}
+        said = {name: _value(getattr(self, name), zone) for name in self.model_fields_set & names}
         return self.builds(**{**otherwise, **said})
 
     @model_validator(mode="after")
@@ -174,10 +171,16 @@ def declare(name: str, base: type[Made], builds: type[Any] | None, declared: Map
     return model
 
 
-def _value(said: Any) -> Any:
-    if isinstance(said, list):
-        return tuple(map(_value, said))
-    return said.value() if isinstance(said, Built) else said
+def _value(said: Any, zone: tzinfo) -> Any:
+    match said:
+        case list():
+            return tuple(_value(it, zone) for it in said)
+        case datetime():
+            return by(zone, said)
+        case Built():
+            return said.value(zone)
+        case _:
+            return said
 
 
 # --- complaints ------------------------------------------------------------------------------------------------------

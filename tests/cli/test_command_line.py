@@ -393,6 +393,14 @@ def test_an_exemption_is_listed_beside_those_of_the_policy_until_it_is_removed(p
     assert len(prompt.types("exempt", "list", "--json").object["exemptions"]) == 1
 
 
+def test_the_day_an_exemption_ends_is_the_sites_in_every_answer(prompt: Prompt) -> None:
+    prompt.policy("mode: enforce\n", "mode: enforce\ntime_zone: America/Los_Angeles\n")
+    made = prompt.types("exempt", "add", str(MAC), "--why", "keynote", "--until", "2100-12-01", "--json")
+    assert made.object["exemption"]["until"] == "2100-12-02T08:00:00+00:00"
+    assert "2100-12-02" in prompt.types("exempt", "list").out
+    assert "00:00:00" in prompt.types("exempt", "list").out
+
+
 def test_who_is_exempt_from_now_on_ends_a_cap_for_everyone(prompt: Prompt) -> None:
     now = datetime.now(UTC)
     capped = manual(everyone_on("gw"), SessionCap(500), now, timedelta(hours=2), "full", "ada", on_device="gw")

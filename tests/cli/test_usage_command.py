@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -110,11 +111,14 @@ def test_a_site_without_history_says_so(capsys: pytest.CaptureFixture[str], site
     assert "kept no usage" in said(capsys, site, "--since", "1h")
 
 
-def test_since_is_so_long_ago_or_a_day() -> None:
-    assert parse_since("2h", NOW) == NOW - 2 * HOUR
-    assert parse_since("2026-05-01T12:00+02:00", NOW) == datetime(2026, 5, 1, 10, tzinfo=UTC)
+def test_since_is_so_long_ago_or_a_day_of_the_site() -> None:
+    there = ZoneInfo("America/Los_Angeles")
+    assert parse_since("2h", NOW, there) == NOW - 2 * HOUR
+    assert parse_since("2026-05-01T12:00+02:00", NOW, there) == datetime(2026, 5, 1, 10, tzinfo=UTC)
+    assert parse_since("2026-05-01T12:00", NOW, there) == datetime(2026, 5, 1, 19, tzinfo=UTC)
+    assert parse_since("2026-05-01", NOW, there) == datetime(2026, 5, 1, 7, tzinfo=UTC)
     with pytest.raises(BadTarget):
-        parse_since("soon", NOW)
+        parse_since("soon", NOW, there)
 
 
 def test_hours_show_breaks_and_what_the_logs_counted(tmp_path: Path) -> None:

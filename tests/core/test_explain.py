@@ -62,6 +62,7 @@ def test_moments_without_the_date_on_the_same_day_in_the_zone_of_the_reader() ->
     assert explain.moment(NOW, NOW + 24 * HOUR) == "2026-11-20 14:02"
     assert explain.moment(NOW) == "2026-11-20 14:02"
     assert explain.moment(NOW, NOW.astimezone(timezone(2 * HOUR))) == "16:02"
+    assert explain.moment(NOW, (NOW + 24 * HOUR).astimezone(timezone(2 * HOUR))) == "2026-11-20 16:02"
 
 
 @pytest.mark.parametrize(

@@ -155,7 +155,8 @@ def test_without_a_time_zone_it_is_the_machines(site: Path) -> None:
 )
 def test_the_machines_time_zone_is_where_its_link_leads(tmp_path: Path, target: str, zone: tzinfo) -> None:
     (tmp_path / "localtime").symlink_to(target)
-    assert machine_zone(tmp_path / "localtime") == zone
+    assert machine_zone(tmp_path / "localtime", {}) == zone
+    assert machine_zone(tmp_path / "localtime", {"TZ": ":Asia/Tokyo"}) == ZoneInfo("Asia/Tokyo")
 
 
 # --- what must not be said -------------------------------------------------------------------------------------------

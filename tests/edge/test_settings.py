@@ -10,6 +10,7 @@ import pytest
 from switchguard.core.model import Device, Mac, Mode, Role
 from switchguard.core.penalties import Block, Exemption, RateLimit, SessionCap
 from switchguard.core.policy import Policy, Rule, Safeguards, Sentence, SharedLink, Zone
+from switchguard.core.rules import new_device
 from switchguard.edge.reference import settings_reference
 from switchguard.edge.settings import Poll, Site, load_site, machine_zone, missing_credentials
 from switchguard.errors import NotConfigured, SiteError
@@ -489,10 +490,36 @@ def test_yaml_that_goes_in_circles_is_refused(directory: Path) -> None:
     assert complaint(directory).endswith("nested too deeply")
 
 
-def test_a_day_counts_to_its_end_where_the_machine_is(directory: Path, edit: Edit) -> None:
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("2026-12-01", datetime(2026, 12, 2, 8, tzinfo=UTC)),
+        ("2026-12-01T18:00", datetime(2026, 12, 2, 2, tzinfo=UTC)),
+        ("2026-07-01", datetime(2026, 7, 2, 7, tzinfo=UTC)),
+        ("2026-12-01T18:00+01:00", datetime(2026, 12, 1, 17, tzinfo=UTC)),
+    ],
+)
+def test_a_day_or_time_is_the_sites_and_a_day_counts_to_its_end(
+    directory: Path, edit: Edit, written: str, meant: datetime
+) -> None:
+    edit("switchguard.yaml", "mode: enforce", "mode: enforce\ntime_zone: America/Los_Angeles")
+    edit("switchguard.yaml", "until: 2026-12-01T18:00+01:00", f"until: {written}")
+    edit("switchguard.yaml", "rules:\n", f"rules:\n  new: {{kind: new_device, known_before: {written}}}\n")
+    policy = load_site(directory).policy
+    assert policy.exemptions[1].until == meant
+    assert policy.rules[0].params == new_device.Params(known_before=meant)
+
+
+def test_without_a_time_zone_it_is_the_machines(directory: Path, edit: Edit) -> None:
     edit("switchguard.yaml", "until: 2026-12-01T18:00+01:00", "until: 2026-12-01")
     until = load_site(directory).policy.exemptions[1].until
-    assert until == datetime(2026, 12, 2).astimezone()
+    assert until == datetime(2026, 12, 2, tzinfo=machine_zone())
+
+
+@pytest.mark.parametrize("written", ["9999-12-31", "0001-01-01T00:00", "2026-13-01", "2026-12-01T25:00"])
+def test_a_day_that_no_calendar_has_room_for_is_a_typo(directory: Path, edit: Edit, written: str) -> None:
+    edit("switchguard.yaml", "until: 2026-12-01T18:00+01:00", f"until: {written}")
+    assert f"exempt.1.until: '{written}' is not a time" in complaint(directory)
 
 
 # --- the reference ---------------------------------------------------------------------------------------------------
