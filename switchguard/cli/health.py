@@ -13,7 +13,10 @@ from switchguard.cli import objects, show
 from switchguard.cli.options import Json
 from switchguard.cli.wiring import Wiring, clock
 from switchguard.core.explain import duration
-from switchguard.core.model import Reading
+from switchguard.core.keys import params_of
+from switchguard.core.model import NatSize, Reading
+from switchguard.core.policy import Policy
+from switchguard.core.rules import nat_pressure
 from switchguard.cycle import Pass
 
 if TYPE_CHECKING:  # APScheduler, which only the service needs
@@ -31,7 +34,7 @@ def pass_object(wiring: Wiring, result: Pass, following: Mapping[str, str], rhyt
         "pid": os.getpid(),
         "mode": str(wiring.site.policy.mode),
         "clients": len(result.attribution.clients),
-        "translations": {size.device: {"entries": size.entries, "limit": size.limit} for size in snapshot.nat_sizes},
+        "translations": {size.device: translations_object(size, wiring.site.policy) for size in snapshot.nat_sizes},
         "seconds": {f"{r.device} {r.table}": round(r.seconds, 3) for r in snapshot.readings},
         "costs": [cost_object(reading) for reading in snapshot.readings],
         "nat_period_s": round(rhythm.nat.total_seconds(), 3),
@@ -42,6 +45,19 @@ def pass_object(wiring: Wiring, result: Pass, following: Mapping[str, str], rhyt
         "calm": result.calm,
         "streams": dict(following),
         "blind_spots": blind_now(wiring, result),
+    }
+
+
+def translations_object(size: NatSize, policy: Policy) -> objects.Json:
+    """With the ceiling that the first rule about it means."""
+    rule = next((it for it in policy.rules if it.kind == nat_pressure.KIND), None)
+    params = nat_pressure.Params() if rule is None else params_of(rule, nat_pressure.Params)
+    most = nat_pressure.ceiling(size.limit, policy.public_addresses.get(size.device), params)
+    return {
+        "entries": size.entries,
+        "limit": size.limit,
+        "ceiling": most.entries if most else None,
+        "ceiling_is": most.of if most else None,
     }
 
 
@@ -114,8 +130,7 @@ def show_pass(last: Mapping[str, Any]) -> None:
     age = (clock() - datetime.fromisoformat(last["at"])).total_seconds()
     show.say(f"last pass: {age:.0f} s ago, {last['clients']} clients")
     for name, size in last["translations"].items():
-        ceiling = f" of {size['limit']:,}" if size["limit"] else ""
-        show.say(f"  {name}: {size['entries']:,}{ceiling} translations")
+        show.say(f"  {name}: {_filled(size)}")
     for line in cost_lines(last):
         show.say(f"  {line}")
     for name, trouble in last.get("streams", {}).items():
@@ -123,6 +138,12 @@ def show_pass(last: Mapping[str, Any]) -> None:
     show.show_blind_spots((it["rule"], it["why"]) for it in last.get("blind_spots", ()))
     for gap in last["gaps"]:
         show.complain(f"  gap: {gap['device']} {gap['table']}: {gap['why']}")
+
+
+def _filled(size: Mapping[str, Any]) -> str:
+    """A service of an older version noted only the limit."""
+    most, what = size.get("ceiling") or size["limit"], size.get("ceiling_is")
+    return f"{size['entries']:,}{f' of {most:,}' if most else ''} translations{f' ({what})' if what else ''}"
 
 
 def cost_lines(last: Mapping[str, Any]) -> Iterator[str]:

@@ -47,14 +47,14 @@ class TableSize:
 
 @dataclass(frozen=True, slots=True)
 class TableHistory:
-    """One gateway's translation table, or the part of it that uses one public address. The last size is the present."""
+    """One gateway's translation table. The last size is the present."""
 
     device: str
     sizes: tuple[TableSize, ...]
     limit: int | None = None
     """What the device says that it holds at most; None if it does not."""
-    public: Address | None = None
-    """None: the device does not tell its public addresses apart, or uses one only."""
+    public_addresses: int | None = None
+    """As many as the site says that it translates to, each with so many ports; None: nobody says."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,6 +107,8 @@ class Device:
     """Gateways: the interfaces that face the clients."""
     mlag_peer: str | None = None
     """The other switch of a pair (pairs.py)."""
+    public_addresses: int | None = None
+    """Gateways: as many as it translates to, where each of their ports is for one translation at a time."""
 
 
 # --- what devices tell -----------------------------------------------------------------------------------------------

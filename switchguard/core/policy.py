@@ -1,7 +1,7 @@
 """What a site wants: zones, rules with their sentences, brakes, the shared link."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, time, timedelta, tzinfo
 from typing import Literal
 
@@ -154,3 +154,5 @@ class Policy:
     registry: Mapping[Mac, str] | None = None
     """MAC -> the person that it is registered to."""
     identity: IdentityPolicy = IdentityPolicy()
+    public_addresses: Mapping[str, int] = field(default_factory=dict)
+    """Gateway -> to how many it translates, where the site says so: their ports are a ceiling too."""

@@ -27,7 +27,7 @@ from switchguard.core.model import Address, Attribution, Client, ClientId, Mac, 
 from switchguard.core.penalties import PastPenalty
 from switchguard.core.person import together
 from switchguard.core.policy import Policy, Rule, SharedLink
-from switchguard.core.rules import adds_up, connections, cuts, unusual_traffic
+from switchguard.core.rules import adds_up, connections, cuts, nat_pressure, unusual_traffic
 from switchguard.core.rules.naughty_factor import factor
 from switchguard.core.users import whose_now
 from switchguard.edge.archive import Archive, Sample
@@ -40,7 +40,7 @@ from switchguard.edge.trails import Trails
 
 RECENT = timedelta(minutes=15)
 """So far back everybody's traffic is told poll by poll."""
-SIZES = timedelta(hours=1)
+SIZES = nat_pressure.LONGEST_TREND
 """So far back the sizes of tables are told."""
 NOW = timedelta(minutes=10)
 """An interface's rate now is the mean of this long."""
@@ -78,7 +78,7 @@ class Memory:
         return Evidence(
             attribution,
             now,
-            tables=self._tables(snapshot, now),
+            tables=self._tables(policy, snapshot, now),
             link=None if policy.link is None else self._link(policy.link, counted, now),
             traffic=self._traffic(policy, past, counted, now),
             connections=whose_now(self._connections(policy, attribution, people), snapshot),
@@ -116,7 +116,7 @@ class Memory:
             None if rate is None else rate.out_bps,
         )
 
-    def _tables(self, snapshot: Snapshot, now: datetime) -> tuple[TableHistory, ...]:
+    def _tables(self, policy: Policy, snapshot: Snapshot, now: datetime) -> tuple[TableHistory, ...]:
         known = self.archive.samples("size", now - SIZES, now)
         return tuple(
             TableHistory(
@@ -126,6 +126,7 @@ class Memory:
                     TableSize(snapshot.at, size.entries),
                 ),
                 size.limit,
+                policy.public_addresses.get(size.device),
             )
             for size in snapshot.nat_sizes
         )

@@ -22,13 +22,13 @@ from switchguard.core.evidence import (
 from switchguard.core.keys import params_of
 from switchguard.core.model import Address, Attribution, Client, ClientId, Mac
 from switchguard.core.policy import Policy
-from switchguard.core.rules import connections, cuts
+from switchguard.core.rules import connections, cuts, nat_pressure
 from switchguard.edge.archive import Archive, Sample, Used
 from switchguard.edge.evidence import compared
 from switchguard.edge.history import HOUR
 
 STEP = timedelta(minutes=5)
-SIZES = timedelta(hours=1)
+SIZES = nat_pressure.LONGEST_TREND
 _WHY = "the history does not tell where anybody was"
 
 Place = tuple[str, str]
@@ -111,7 +111,7 @@ class _Memory:
         return Evidence(
             Attribution(ends, tuple(_client(it) for it in used.values())),
             ends,
-            tables=tuple(_tables(self.sizes, ends)),
+            tables=tuple(_tables(policy, self.sizes, ends)),
             link=_link(policy, self.rates, ends),
             traffic={client: tuple(spans) for client, spans in traffic.items()},
             connections={
@@ -165,9 +165,11 @@ def _link(policy: Policy, rates: Mapping[Place, Sequence[Sample]], ends: datetim
     return LinkLoad(link.device, link.interface, link.capacity_in_bps, link.capacity_out_bps, *load)
 
 
-def _tables(sizes: Mapping[Place, Sequence[Sample]], ends: datetime) -> Iterator[TableHistory]:
+def _tables(policy: Policy, sizes: Mapping[Place, Sequence[Sample]], ends: datetime) -> Iterator[TableHistory]:
     for (device, _), samples in sizes.items():
         known = [it for it in samples if ends - SIZES < it.end <= ends]
         if known:
             limit = known[-1].b if known[-1].b >= 0 else None
-            yield TableHistory(device, tuple(TableSize(it.end, it.a) for it in known), limit)
+            yield TableHistory(
+                device, tuple(TableSize(it.end, it.a) for it in known), limit, policy.public_addresses.get(device)
+            )

@@ -63,6 +63,7 @@ class _Interpreter:
             zone=model.zone,
             lan_interfaces=tuple(model.lan_interfaces),
             mlag_peer=model.mlag_peer,
+            public_addresses=model.public_addresses,
         )
 
     def _check_way(self, row: HostRow, platform: str, model: HostModel) -> None:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, timedelta, tzinfo
 from itertools import combinations
 from pathlib import Path
@@ -108,6 +108,7 @@ def load_site(path: Path, policy_file: Path | None = None) -> Site:
     policy = _policy(model, marked, path)
     found = read_hosts(path, model)
     devices = tuple(device for device, _endpoint in found)
+    policy = replace(policy, public_addresses={it.name: n for it in devices if (n := it.public_addresses) is not None})
     _refer(model, marked, path, devices)
     return Site(
         path=path,

@@ -456,6 +456,15 @@ class HostModel(Strict):
     )
     zone: str | None = Field(default=None, description="the zone that the device serves")
     lan_interfaces: list[Name] = Field(default_factory=list, description="gateways: interfaces that face the clients")
+    public_addresses: int | None = Field(
+        default=None,
+        ge=1,
+        description="gateways: to how many public addresses it translates, if every translation has a port of its own "
+        "there, whoever it is to: Cisco IOS and ASA (without `extended`), Junos pools without overloading, "
+        "carrier-grade NAT with endpoint-independent mapping. Their ports are then a ceiling for `nat_pressure`. Say "
+        "nothing where a port can serve many servers at a time, as on Linux, VyOS, RouterOS and pf: there the table "
+        "is full first",
+    )
     mlag_peer: str | None = Field(
         default=None,
         description="the other switch of a vPC, MLAG, MC-LAG or VSX pair, each naming the other: an aggregate that "
@@ -484,6 +493,12 @@ class HostModel(Strict):
     compress: bool = Field(
         default=False, description="long answers of a machine with a shell come through gzip: for a slow link"
     )
+
+    @model_validator(mode="after")
+    def _only_gateways_translate(self) -> Self:
+        if self.public_addresses is not None and self.role != "gateway":
+            raise ValueError("public_addresses is for gateways")
+        return self
 
     @model_validator(mode="after")
     def _no_secrets_in_options(self) -> Self:

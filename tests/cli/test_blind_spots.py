@@ -15,7 +15,7 @@ from switchguard.cli.main import run
 from switchguard.cli.wiring import Wiring
 from switchguard.core.model import Device, Mac, NatSize, NatUsage, Neighbor, Reading, Role, Snapshot, Table
 from switchguard.cycle import look
-from switchguard.edge.snapshots import save_snapshot
+from switchguard.edge.snapshots import load_snapshot, save_snapshot
 from switchguard.schedule import Rhythm
 
 NOW = datetime.now(UTC)
@@ -72,6 +72,44 @@ def test_why_a_registry_cannot_be_read_is_the_reason(capsys: pytest.CaptureFixtu
     )
     spots = said(capsys, site, "plan", "--from", str(site / "seen.json"), "--json")["blind_spots"]
     assert spots[0]["why"].endswith("the environment variable NO_SUCH_TOKEN is not set")
+
+
+@pytest.mark.parametrize(
+    ("said_of_gw1", "limit", "because"),
+    [
+        ("", 1000, "900 of 1,000 translations are in use (the table's own limit)"),
+        (", public_addresses: 1", 1000, "900 of 950 translations are in use (the ports of 1 public address)"),
+        (", public_addresses: 2", 1000, "900 of 1,000 translations are in use (the table's own limit)"),
+        (", public_addresses: 1", None, "900 of 950 translations are in use (the ports of 1 public address)"),
+    ],
+)
+def test_which_ceiling_a_table_is_near_is_said(
+    capsys: pytest.CaptureFixture[str], site: Path, said_of_gw1: str, limit: int | None, because: str
+) -> None:
+    """The recorded look knows nothing of public addresses: the site does."""
+    (site / "switchguard.yaml").write_text("rules: {table: {kind: nat_pressure, ports_per_address: 950}}\n")
+    hosts = f"gw1: {{platform: linux, data: {{switchguard: {{role: gateway{said_of_gw1}}}}}}}\n"
+    (site / "hosts.yaml").write_text(hosts)
+    seen = load_snapshot(site / "seen.json")
+    save_snapshot(site / "full.json", replace(seen, nat_sizes=(NatSize("gw1", 900, limit),)))
+    (rule,) = said(capsys, site, "plan", "--from", str(site / "full.json"), "--json")["rules"]
+    assert [it["because"] for it in rule["hits"]] == [because]
+    wiring = Wiring.of(site)
+    result = look(wiring.site.policy, doors := wiring.doors_from(site / "full.json"), doors.gather(()))
+    wiring.ledger.save_status(pass_object(wiring, result, {}, Rhythm(timedelta(minutes=1), 1.0)))
+    run(["--site", str(site), "status"])
+    assert because.replace(" are in use", "") in capsys.readouterr().out
+
+
+def test_a_gateway_that_tells_no_limit_and_has_no_known_addresses_is_blind(
+    capsys: pytest.CaptureFixture[str], site: Path
+) -> None:
+    (site / "switchguard.yaml").write_text("rules: {table: {kind: nat_pressure}}\n")
+    save_snapshot(
+        site / "full.json", replace(load_snapshot(site / "seen.json"), nat_sizes=(NatSize("gw1", 900, None),))
+    )
+    (spot,) = said(capsys, site, "plan", "--from", str(site / "full.json"), "--json")["blind_spots"]
+    assert "the site not how many `public_addresses` it has" in spot["why"]
 
 
 def test_status_tells_those_of_the_last_pass_that_judged(capsys: pytest.CaptureFixture[str], site: Path) -> None:

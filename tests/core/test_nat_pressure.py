@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
-from ipaddress import ip_address
 
 import pytest
 from builders import NOON, swarm, usage
@@ -33,14 +32,16 @@ def test_a_table_that_is_nearly_full_is_told_and_nobody_is_punished() -> None:
     (alarm,) = judge(with_tables(history(52_430), clients=[client(7, swarm(7))]), RULE)
     assert (alarm.client, alarm.penalty, alarm.unit) == ("gateway:gw", Notify(), "share")
     assert alarm.until == NOON + timedelta(hours=1)
-    assert alarm.because == "52,430 of 65,536 translations are in use"
+    assert alarm.because == "52,430 of 65,536 translations are in use (the table's own limit)"
     assert judge(with_tables(history(52_000)), RULE) == ()
 
 
 def test_a_table_that_will_soon_be_full_is_told_before() -> None:
     """40 % full, and 4,000 more every minute."""
     (alarm,) = judge(with_tables(history(10_000, 14_000, 18_000, 22_000, 26_000)), RULE)
-    assert alarm.because == "26,000 of 65,536 translations are in use, 4,000 more every minute: full in 9 min 53 s"
+    assert alarm.because == (
+        "26,000 of 65,536 translations are in use (the table's own limit), 4,000 more every minute: full in 9 min 53 s"
+    )
     assert alarm.value < alarm.threshold
 
 
@@ -71,18 +72,41 @@ def test_two_sizes_of_the_same_moment_make_no_slope() -> None:
     assert found_.per_minute is None
 
 
-def test_a_public_address_has_only_so_many_ports() -> None:
-    one = replace(history(110_000, limit=1_000_000), public=ip_address("203.0.113.1"))
-    other = replace(one, public=ip_address("203.0.113.2"), sizes=history(1_000).sizes)
-    (alarm,) = judge(with_tables(one, other), RULE)
-    assert alarm.client == "gateway:gw 203.0.113.1"
-    assert alarm.value == 110_000 / PORTS
+@pytest.mark.parametrize(
+    ("addresses", "limit", "share", "because"),
+    [
+        (1, 262_144, 120_000 / PORTS, "120,000 of 129,024 translations are in use (the ports of 1 public address)"),
+        (1, None, 120_000 / PORTS, "120,000 of 129,024 translations are in use (the ports of 1 public address)"),
+        (1, 125_000, 0.96, "120,000 of 125,000 translations are in use (the table's own limit)"),
+    ],
+)
+def test_the_ceiling_is_the_lower_one_of_the_table_and_the_ports_of_the_public_addresses(
+    addresses: int, limit: int | None, share: float, because: str
+) -> None:
+    table = replace(history(120_000, limit=limit), public_addresses=addresses)
+    (alarm,) = judge(with_tables(table), RULE)
+    assert (alarm.client, alarm.value, alarm.because) == ("gateway:gw", share, because)
+    assert blind_spots(with_tables(table), [RULE]) == ()
+
+
+@pytest.mark.parametrize("addresses", [None, 2])
+def test_a_table_with_room_and_enough_addresses_is_no_alarm(addresses: int | None) -> None:
+    assert judge(with_tables(replace(history(120_000, limit=262_144), public_addresses=addresses)), RULE) == ()
+
+
+def test_a_site_may_say_how_many_ports_an_address_has() -> None:
+    table = replace(history(50_000, limit=None), public_addresses=2)
+    few = replace(RULE, params=Params(ports_per_address=30_000))
+    (alarm,) = judge(with_tables(table), few)
+    assert alarm.because == "50,000 of 60,000 translations are in use (the ports of 2 public addresses)"
 
 
 def test_a_table_without_a_known_limit_is_not_judged_and_that_is_said() -> None:
     table = history(60_000, limit=None)
     assert judge(with_tables(table), RULE) == ()
-    assert blind_spots(with_tables(table), [RULE]) == (("r", "gw tells no limit of its translation table"),)
+    assert blind_spots(with_tables(table), [RULE]) == (
+        ("r", "gw tells no limit of its translation table, and the site not how many `public_addresses` it has"),
+    )
     assert blind_spots(here(), [RULE]) == (("r", "no gateway tells the size of its translation table"),)
     assert blind_spots(with_tables(history(1)), [RULE]) == ()
 

@@ -184,7 +184,14 @@ def test_sizes_of_tables_come_with_their_past(memory: Memory) -> None:
     keep(memory, *(poll(minute, 0, entries=100 + minute) for minute in range(5)))
     (table,) = look(memory, poll(5, 0, entries=900)).tables
     assert [it.entries for it in table.sizes] == [100, 101, 102, 103, 104, 900]
-    assert table.limit == 1000
+    assert (table.limit, table.public_addresses) == (1000, None)
+
+
+def test_how_many_public_addresses_a_gateway_has_the_site_knows(memory: Memory) -> None:
+    snapshot = poll(0, 0)
+    said = replace(policy(), public_addresses={"gw": 2, "other": 9})
+    (table,) = memory.recall(said, snapshot, attribute(snapshot), ()).tables
+    assert table.public_addresses == 2
 
 
 def test_the_link_is_as_loaded_as_between_its_last_two_readings(memory: Memory) -> None:

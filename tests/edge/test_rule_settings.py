@@ -201,6 +201,10 @@ def test_the_machines_time_zone_is_where_its_link_leads(tmp_path: Path, target: 
         (f"kind: new_device, {LIMIT}", "unknown key 'rules.mine.penalty'"),
         ("kind: new_device, tiers: [{limit: 1Mbps, cap: 3}]", "rules.mine.tiers.0: a tier is exactly one of limit and"),
         ("kind: new_device, tiers: [{limt: 1Mbps}]", "unknown key 'rules.mine.tiers.0.limt'; did you mean 'limit'?"),
+        (
+            "kind: nat_pressure, trend_over: 5h",
+            "rules.mine: trend_over is at most 1 h; so far back sizes are remembere",
+        ),
         ("kind: new_device, tiers: []", "rules.mine: without tiers there is nothing to climb"),
         ("kind: swarm", "rules.mine: no kind of rule called 'swarm'"),
         ("above: 0.8", "'rules.mine.kind' is missing; known are: connections, copied_mac, everyone, nat_pressure"),

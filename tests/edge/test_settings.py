@@ -156,6 +156,16 @@ def test_a_ledger_can_be_elsewhere(directory: Path) -> None:
     assert load_site(directory).ledger == "postgresql://db/switchguard"
 
 
+def test_how_many_public_addresses_a_gateway_has_is_said_of_the_gateway(directory: Path, edit: Edit) -> None:
+    edit("hosts.yaml", "lan_interfaces: [lan0]", "lan_interfaces: [lan0], public_addresses: 2")
+    assert load_site(directory).policy.public_addresses == {"gw1": 2}
+    edit("hosts.yaml", "public_addresses: 2", "public_addresses: 0")
+    assert "gw1: public_addresses: input should be greater than or equal to 1" in complaint(directory)
+    edit("hosts.yaml", "public_addresses: 0", "zone: lab")
+    edit("hosts.yaml", "role: access", "role: access\n      public_addresses: 1")
+    assert complaint(directory).endswith("acc1: public_addresses is for gateways")
+
+
 def test_devices_and_the_way_to_them_come_from_nornirs_files(directory: Path) -> None:
     site = load_site(directory)
     assert site.devices == (

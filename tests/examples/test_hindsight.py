@@ -1,6 +1,7 @@
 """What another policy would have done, by the ledger's history alone."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -10,6 +11,7 @@ from evening_builders import mac
 
 from switchguard.cli.main import run
 from switchguard.cli.wiring import Wiring
+from switchguard.core.attribute import attribute
 from switchguard.core.model import ClientId
 from switchguard.core.policy import Policy
 from switchguard.cycle import Doors
@@ -71,6 +73,18 @@ def test_the_history_remembers_who_filled_the_link_and_who_was_alone() -> None:
 def test_the_history_remembers_an_exemption() -> None:
     spared = {it.verdict.client: it.refusal.why for it in remembered("penalty-box").rulings if it.refusal is not None}
     assert spared == dict.fromkeys(macs(6), "it is exempt: the hall's own server")
+
+
+def test_the_sites_public_addresses_count_for_what_was_recorded() -> None:
+    """The evening itself knows nothing of them."""
+    site, evening = load_site(EXAMPLES / "conference"), load_evening(EXAMPLES / "conference" / "evening.json.gz")
+    policy = replace(site.policy, public_addresses={"gw1": 1})
+    stage = Stage(evening, policy, (), site.history)
+    for _ in stage.turn():
+        seen = stage.gather(())
+        stage.memory.keep(policy, seen, attribute(seen))
+    known = moments(stage.memory.archive, policy, evening.looks[0].at, stage.clock())
+    assert {table.public_addresses for it in known for table in it.evidence.tables} == {1}
 
 
 def test_without_history_there_is_nothing_to_play() -> None:

@@ -1,9 +1,10 @@
 """A translation table that is nearly full, or soon will be: told before the first connection is refused.
 
-The ceiling is what the device says that it holds; for a public address of its own it is at most what the address has
-ports for. The trend is the median of the slopes between all pairs of recent sizes (Theil-Sen), so that a single swarm's
-first minute, or a flush, does not look like the end. Both only raise an alarm. With `blame_above`, clients on that
-gateway whose naughty factor is above it get the rule's penalty while the pressure lasts, and only then.
+The ceiling is what the device says that it holds, and, where the site says how many public addresses it translates to
+(`public_addresses` in hosts.yaml), at most what those have ports for. The trend is the median of the slopes between all
+pairs of recent sizes (Theil-Sen), so that a single swarm's first minute, or a flush, does not look like the end. Both
+only raise an alarm. With `blame_above`, clients on that gateway whose naughty factor is above it get the rule's penalty
+while the pressure lasts, and only then.
 """
 
 from collections.abc import Iterator
@@ -27,6 +28,8 @@ PORTS = 2 * (65_536 - 1_024)
 """TCP and UDP ports of one address, less the well-known ones that the gateway keeps."""
 FEWEST_SIZES = 5
 """Fewer make no trend."""
+LONGEST_TREND = timedelta(hours=1)
+"""Sizes are told so far back; what came before says nothing of the next minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,8 @@ class Params(RuleParams):
     full_within: timedelta = key("an alarm too if at the present rate the table is full so soon", timedelta(minutes=10))
     trend_over: timedelta = key("the rate is taken from the sizes of this long", timedelta(minutes=10))
     ports_per_address: int = key(
-        "translations that one public address has ports for: TCP and UDP, less what the gateway keeps",
+        "translations that one public address has ports for: TCP and UDP, less what the gateway keeps; counts where "
+        "the gateway's `public_addresses` says how many it has",
         PORTS,
         at_least=1,
     )
@@ -47,6 +51,10 @@ class Params(RuleParams):
         at_most=1,
     )
 
+    def __post_init__(self) -> None:
+        if self.trend_over > LONGEST_TREND:
+            raise ValueError(f"trend_over is at most {duration(LONGEST_TREND)}; so far back sizes are remembered")
+
 
 ABOUT = About(
     "a translation table near its ceiling: an alarm, and penalties only with `blame_above`",
@@ -57,11 +65,18 @@ ABOUT = About(
 
 
 @dataclass(frozen=True, slots=True)
+class Ceiling:
+    entries: int
+    of: str
+    """What is full then."""
+
+
+@dataclass(frozen=True, slots=True)
 class Pressure:
     """`share` of the ceiling is used; `per_minute` entries more; `full_in` at that rate, None if it does not grow."""
 
     entries: int
-    ceiling: int
+    ceiling: Ceiling
     share: float
     per_minute: float | None
     full_in: timedelta | None
@@ -76,7 +91,7 @@ def judge(evidence: Evidence, rule: Rule) -> tuple[Finding, ...]:
         if (found := pressure(table, params)) and _is_high(found, rule, params)
     ]
     alarms = [
-        alarm(_name(table), evidence, rule, it.share, _because(it), "share", again=params.tell_again)
+        alarm(f"gateway:{table.device}", evidence, rule, it.share, _because(it), "share", again=params.tell_again)
         for table, it in pressed
     ]
     return (*alarms, *_blamed({table.device for table, _ in pressed}, evidence, rule, params))
@@ -87,27 +102,30 @@ def blind(evidence: Evidence, rule: Rule) -> tuple[str, ...]:
         return ("no gateway tells the size of its translation table",)
     params = params_of(rule, Params)
     return tuple(
-        f"{table.device} tells no limit of its translation table"
+        f"{table.device} tells no limit of its translation table, and the site not how many `public_addresses` it has"
         for table in evidence.tables
-        if _ceiling(table, params) is None
+        if ceiling(table.limit, table.public_addresses, params) is None
     )
 
 
 def pressure(table: TableHistory, params: Params) -> Pressure | None:
     """None if the table has no size or no known ceiling."""
-    ceiling = _ceiling(table, params)
-    if not ceiling or not table.sizes:
+    most = ceiling(table.limit, table.public_addresses, params)
+    if most is None or not table.sizes:
         return None
     entries = table.sizes[-1].entries
     rate = _trend(table, params.trend_over)
-    full_in = None if rate is None or rate <= 0 else timedelta(minutes=max(ceiling - entries, 0) / rate)
-    return Pressure(entries, ceiling, entries / ceiling, rate, full_in)
+    full_in = None if rate is None or rate <= 0 else timedelta(minutes=max(most.entries - entries, 0) / rate)
+    return Pressure(entries, most, entries / most.entries, rate, full_in)
 
 
-def _ceiling(table: TableHistory, params: Params) -> int | None:
-    ports = (params.ports_per_address,) if table.public is not None else ()
-    told = (table.limit,) if table.limit else ()
-    return min((*ports, *told), default=None)
+def ceiling(limit: int | None, public_addresses: int | None, params: Params) -> Ceiling | None:
+    """The lowest that is known of a table; None if none is."""
+    known = [Ceiling(limit, "the table's own limit")] if limit else []
+    if public_addresses is not None:
+        whose = "1 public address" if public_addresses == 1 else f"{public_addresses:,} public addresses"
+        known.append(Ceiling(public_addresses * params.ports_per_address, f"the ports of {whose}"))
+    return min(known, key=lambda it: it.entries, default=None)
 
 
 def _trend(table: TableHistory, over: timedelta) -> float | None:
@@ -138,12 +156,8 @@ def _blamed(devices: set[str], evidence: Evidence, rule: Rule, params: Params) -
             yield about(client, evidence, rule, rated.value, because, threshold=least)
 
 
-def _name(table: TableHistory) -> str:
-    return f"gateway:{table.device}" + (f" {table.public}" if table.public is not None else "")
-
-
 def _because(found: Pressure) -> str:
-    filled = f"{found.entries:,} of {found.ceiling:,} translations are in use"
+    filled = f"{found.entries:,} of {found.ceiling.entries:,} translations are in use ({found.ceiling.of})"
     if found.per_minute is None or found.full_in is None:
         return filled
     return f"{filled}, {found.per_minute:,.0f} more every minute: full in {duration(found.full_in)}"
