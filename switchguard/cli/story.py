@@ -15,7 +15,7 @@ from switchguard.cli.act import carry_out, operator
 from switchguard.cli.identity import family, show_family
 from switchguard.cli.options import From, Json, Manner, Yes
 from switchguard.cli.read import look_around
-from switchguard.cli.targets import find, parse_target, why_unknown
+from switchguard.cli.targets import find, known_user, parse_target, why_unknown
 from switchguard.cli.usage import Hour, clients_meant, hour_object, hours_of, parse_since, show_hours
 from switchguard.cli.wiring import Wiring, clock
 from switchguard.core.attribute import attribute
@@ -29,7 +29,7 @@ from switchguard.core.explain import (
     penalty_phrase,
     verdict_sentence,
 )
-from switchguard.core.model import Attribution, Client, ClientId, Contested, Gap, Mac
+from switchguard.core.model import Attribution, Client, ClientId, Contested, Gap, Mac, Snapshot
 from switchguard.core.penalties import Exemption, Finding, Release, Verdict
 from switchguard.core.policy import Policy
 from switchguard.core.rules import blind_spots, judge_all
@@ -221,7 +221,9 @@ exempt = typer.Typer(no_args_is_help=True, help="Clients and networks that are n
 @exempt.command("add")
 def exempt_add(
     ctx: typer.Context,
-    what: Annotated[str, typer.Argument(help="A MAC, an address, a network, or a user name.")],
+    what: Annotated[
+        str, typer.Argument(help="A MAC, an address, a network, or a user who is known; `user:NAME` for one to come.")
+    ],
     why: Annotated[str, typer.Option(help="Why, for everybody who wonders.")],
     until: Annotated[
         str | None, typer.Option(help="A duration (2d) or a date (2026-12-01: to its end, by the site's clock).")
@@ -235,6 +237,8 @@ def exempt_add(
     """
     wiring = Wiring.of(ctx.obj)
     made = parse_exemption(what, why, until, wiring.site.policy.zone)
+    if made.user is not None and made.user == what:
+        refuse_nobody(wiring, what)
     wiring.ledger.add_exemption(made, operator())
     if not as_json:
         show.say(f"exempt: {what} (id {made.id}): {why}")
@@ -249,6 +253,31 @@ def exempt_add(
         carry_out(wiring, attribution, Manner(yes=yes, as_json=as_json), released=released)
     elif as_json:
         typer.echo(objects.dump({"exemption": objects.exemption_object(made), "outcomes": []}))
+
+
+def refuse_nobody(wiring: Wiring, name: str) -> None:
+    """BadTarget for a name that no client could have. Who is registered has it only where people count as one."""
+    registered = (wiring.registry.people() if wiring.registry else None) or {}
+    theirs = sorted(mac for mac, person in registered.items() if person == name)
+    together = wiring.site.policy.identity.per_person
+    known = _users_known(wiring, name) | (set(registered.values()) if together else set())
+    if theirs and name not in known:
+        why = "every device here counts for itself (`identity.per_person` would change that)"
+        raise BadTarget(f"{name!r} is a person with devices, and {why}; exempt {', '.join(map(str, theirs))}")
+    known_user(name, known)
+
+
+def _users_known(wiring: Wiring, name: str) -> set[str]:
+    """To the policy and the ledger; to the VPN too where neither knows the name."""
+    added = wiring.ledger.exemptions(clock())
+    exempt_already = (*wiring.site.policy.exemptions, *(() if isinstance(added, Gap) else added))
+    clients = {str(it.verdict.client) for it in wiring.ledger.penalties(include_released=True)}
+    clients |= set(wiring.archive.clients_named(name, f"user:{name}"))
+    known = {it.user for it in exempt_already if it.user is not None}
+    known |= {it.removeprefix("user:") for it in clients if it.startswith("user:")}
+    if name not in known and wiring.site.users:
+        known |= {it.user for it in wiring.users.seen_by(Snapshot(clock(), ())).users}
+    return known
 
 
 def _spares(made: Exemption, record: PenaltyRecord, attribution: Attribution, policy: Policy) -> bool:

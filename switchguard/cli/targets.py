@@ -1,6 +1,8 @@
 """What a person typed -> the client that is meant."""
 
 import re
+from collections.abc import Collection
+from difflib import get_close_matches
 from ipaddress import ip_address
 
 from switchguard.core.model import Address, Attribution, Client, ClientId, Mac
@@ -8,6 +10,8 @@ from switchguard.errors import BadTarget
 
 _NUMBERS = re.compile(r"[0-9a-fA-F]*\.[0-9a-fA-F.]*")
 """With a dot, and nothing in it that only a name has."""
+_GROUPS = re.compile(r"\w\w?(-\w\w?){5}|\w{4}([.-]\w{4}){2}", re.ASCII)
+"""As MAC addresses are written."""
 
 Target = Mac | Address | str
 """A MAC, an address, or the name of an owner."""
@@ -23,9 +27,16 @@ def parse_target(text: str) -> Target:
             return reading(text)
         except ValueError:
             continue
-    if not text or any(character in text for character in ":/ ") or _NUMBERS.fullmatch(text):
-        raise BadTarget(f"{text!r} is neither a MAC address, an IP address nor a user name")
+    if not text or any(character in text for character in ":/ ") or _is_nearly_an_address(text):
+        raise BadTarget(f"{text!r} is neither a MAC address, an IP address nor a user name (or write user:NAME)")
     return text
+
+
+def _is_nearly_an_address(text: str) -> bool:
+    """`10.10.O.5`, `10.10.0.1x`, `10.10.0.1,10.10.0.2`, `02-00-00-00-00-0g`: hardly anybody is called so."""
+    digits, rest = sum(it.isdigit() for it in text), sum(it.isalpha() for it in text)
+    in_groups = digits > 0 and _GROUPS.fullmatch(text) is not None
+    return in_groups or _NUMBERS.fullmatch(text) is not None or (text.count(".") >= 2 and digits >= rest)
 
 
 def parse_user(text: str) -> str:
@@ -33,6 +44,15 @@ def parse_user(text: str) -> str:
     if not text.strip() or not text.isprintable():
         raise BadTarget(f"{text!r} is no name of a user")
     return text.strip()
+
+
+def known_user(name: str, known: Collection[str]) -> str:
+    """BadTarget if it is nobody's: what stands for nobody would be found out when it is needed."""
+    if name in known:
+        return name
+    near = get_close_matches(name, sorted(known), n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else "."
+    raise BadTarget(f"nobody called {name!r} is known{hint} Write user:{name} for somebody who has yet to come")
 
 
 def parse_mac(text: str) -> Mac:

@@ -210,6 +210,13 @@ MISTYPED = (
     (("locate", "10.10.0.300"), "'10.10.0.300' is neither a MAC address, an IP address nor a user name"),
     (("exempt", "add", "10.10.0.1/24", "--why", "x"), "'10.10.0.1/24' is not a network"),
     (("exempt", "add", str(MAC), "--why", "x", "--until", "never"), "'never' is neither a duration such as 2d nor a"),
+    (("exempt", "add", str(MAC), "--why", "x", "--until", "2020-01-01"), "'2020-01-01' is over already: here it is 20"),
+    (("exempt", "add", "10.10.O.5", "--why", "x"), "'10.10.O.5' is neither a MAC address, an IP address nor a user"),
+    (("exempt", "add", "10.10.0.1x", "--why", "x"), "'10.10.0.1x' is neither a MAC address, an IP address nor"),
+    (("exempt", "add", "10.10.0.1,10.10.0.2", "--why", "x"), "'10.10.0.1,10.10.0.2' is neither a MAC address, an"),
+    (("exempt", "add", "02-00-00-00-00-0g", "--why", "x"), "'02-00-00-00-00-0g' is neither a MAC address, an IP"),
+    (("exempt", "add", "0200.0000.000g", "--why", "x"), "'0200.0000.000g' is neither a MAC address, an IP address"),
+    (("exempt", "add", "alcie", "--why", "x"), "nobody called 'alcie' is known. Write user:alcie for somebody who has"),
     (("exempt", "remove", "nobody"), "no exemption has the id 'nobody'"),
     (("exempt", "remove", "site 10.10.0.0/28"), "is in switchguard.yaml; take it out there"),
     (("top", "--from", "/nowhere/snap.json"), "/nowhere/snap.json: cannot be read"),
@@ -391,6 +398,37 @@ def test_an_exemption_is_listed_beside_those_of_the_policy_until_it_is_removed(p
     ]
     assert prompt.types("exempt", "remove", ident).out == f"removed: {ident}\n"
     assert len(prompt.types("exempt", "list", "--json").object["exemptions"]) == 1
+
+
+def test_only_a_user_who_is_known_can_be_exempted_by_the_bare_name(prompt: Prompt) -> None:
+    assert "exempt: user:alice" in prompt.types("exempt", "add", "user:alice", "--why", "pays for it").out
+    assert "did you mean 'alice'? Write user:alcie for" in prompt.types("exempt", "add", "alcie", "--why", "x").err
+    assert prompt.types("exempt", "add", "alice", "--why", "x").status == 0
+    assert [it["user"] for it in prompt.types("exempt", "list", "--json").object["exemptions"]] == [
+        None, "alice", "alice",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("where", ["registry", "vpn"])
+def test_who_is_registered_or_connected_is_known(prompt: Prompt, where: str) -> None:
+    if where == "registry":
+        people = "registry: {file: people.csv}\nidentity: {per_person: true}\n"
+        prompt.policy("mode: enforce\n", f"mode: enforce\n{people}")
+        (prompt.site / "people.csv").write_text("mac,person\n02:00:00:00:00:09,j.r.r.tolkien\n")
+    else:
+        zone = "zones:\n  vpn: {networks: [10.99.0.0/16], enforce_at: gw, users: {csv: {file: vpn.csv}}}\n"
+        prompt.policy("zones:\n", zone)
+        (prompt.site / "vpn.csv").write_text("user,address\nj.r.r.tolkien,10.99.0.7\n")
+    assert prompt.types("exempt", "add", "j.r.r.tolkien", "--why", "writes").status == 0
+    assert "did you mean 'j.r.r.tolkien'?" in prompt.types("exempt", "add", "j.r.r.tolkein", "--why", "writes").err
+
+
+def test_a_person_whose_devices_count_each_for_itself_is_exempted_by_those(prompt: Prompt) -> None:
+    prompt.policy("mode: enforce\n", "mode: enforce\nregistry: {file: people.csv}\n")
+    (prompt.site / "people.csv").write_text("mac,person\n02:00:00:00:00:09,ada\n02:00:00:00:00:08,ada\n")
+    said = prompt.types("exempt", "add", "ada", "--why", "x")
+    assert (said.status, said.out) == (1, "")
+    assert said.err.endswith("exempt 02:00:00:00:00:08, 02:00:00:00:00:09\n")
 
 
 def test_the_day_an_exemption_ends_is_the_sites_in_every_answer(prompt: Prompt) -> None:
