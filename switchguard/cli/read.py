@@ -25,7 +25,7 @@ from switchguard.cycle import PLACES, USAGE, look
 from switchguard.edge.evening import load_evening
 from switchguard.edge.napalm_platforms import needs_no_ssh, trusts_anybody
 from switchguard.edge.session_netmiko import fetch_host_key
-from switchguard.edge.settings import load_site, missing_credentials
+from switchguard.edge.settings import exemptions_over, load_site, missing_credentials
 from switchguard.edge.snapshots import load_snapshot, save_snapshot
 from switchguard.errors import DeviceError
 from switchguard.ports import Enforces
@@ -70,7 +70,7 @@ def check(
                 trust_host_key(wiring, device.name)
     snapshot = look_around(wiring, everything(wiring)) if connect else None
     gaps = (*snapshot.gaps, *unreadable(wiring)) if snapshot else ()
-    missing = missing_credentials(site)
+    missing, over = missing_credentials(site), exemptions_over(site, clock())
     if as_json:
         tables = objects.poll_object(snapshot, 0.0)["tables"] if snapshot else []
         typer.echo(
@@ -84,6 +84,7 @@ def check(
                     "rules": [rule.name for rule in site.policy.rules],
                     "missing_credentials": [{"of": it.device, "why": it.why} for it in missing],
                     "trusts_anybody": trusting(wiring),
+                    "exemptions_over": over,
                     "tables": tables,
                     "gaps": [objects.gap_object(gap) for gap in gaps],
                 }
@@ -91,6 +92,8 @@ def check(
         )
     else:
         say_site(wiring)
+        for note in over:
+            show.say(f"note: {note}")
         if snapshot:
             show_readings(snapshot.readings)
         show.show_gaps(gaps)

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -139,6 +139,17 @@ def missing_credentials(site: Site) -> tuple[NotConfigured, ...]:
     of_devices = (secret for endpoint in site.endpoints.values() for secret in _secrets(endpoint))
     of_users = tuple(secret for zone in site.users for it in zone.sources if (secret := it.password) is not None)
     return tuple(_unresolved((*of_devices, *tokens, *servers, *of_users)))
+
+
+def exemptions_over(site: Site, now: datetime) -> tuple[str, ...]:
+    """`switchguard.yaml:11: 02:…:07 (keynote) is exempt no more`: old entries are no mistake, a wrong year is."""
+    over = [(n, it) for n, it in enumerate(site.policy.exemptions) if it.until is not None and it.until <= now]
+    marked = read_marked(site.path / POLICY_FILE) if over else Marked("", None)
+    lines = (marked.line_of(("exempt", number, "until")) for number, _ in over)
+    return tuple(
+        f"{POLICY_FILE}:{line}: {it.mac or it.network or it.user} ({it.why}) is exempt no more"
+        for line, (_, it) in zip(lines, over, strict=True)
+    )
 
 
 def _secrets(endpoint: Endpoint) -> Iterator[Secret]:

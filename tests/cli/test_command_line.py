@@ -260,6 +260,16 @@ def test_secrets_that_are_not_there_are_named_before_anybody_is_asked(prompt: Pr
     assert [it["of"] for it in said.object["missing_credentials"]] == ["gw", "sw1"]
 
 
+def test_an_exemption_of_the_policy_that_is_over_is_noted_with_its_line(prompt: Prompt) -> None:
+    assert prompt.types("check", "--json").object["exemptions_over"] == []
+    old = "exempt:\n  - {network: 10.10.1.0/24, why: last year, until: 2020-01-01}\n"
+    prompt.policy("exempt:\n", old + "  - {mac: 020000000009, why: keynote, until: 2100-01-01}\n")
+    note = "switchguard.yaml:5: 10.10.1.0/24 (last year) is exempt no more"
+    assert prompt.types("check", "--json").object["exemptions_over"] == [note]
+    said = prompt.types("check")
+    assert (said.status, f"note: {note}" in said.out) == (0, True)
+
+
 def test_a_device_that_need_not_prove_who_it_is_is_named(prompt: Prompt) -> None:
     hosts = prompt.site / "hosts.yaml"
     before = hosts.read_text()
