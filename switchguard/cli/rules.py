@@ -1,6 +1,7 @@
 """`rules test`: a policy against a recorded evening. And who each rule would hit, for `plan`."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Annotated
@@ -12,8 +13,8 @@ from switchguard.cli.options import Json, OtherPolicy
 from switchguard.cli.wiring import Wiring, site_directory
 from switchguard.core.calendar import Calendar
 from switchguard.core.explain import amount, duration, penalty_phrase
-from switchguard.core.model import Client, ClientId
-from switchguard.core.penalties import Finding
+from switchguard.core.model import Client, ClientId, Gap
+from switchguard.core.penalties import Exemption, Finding
 from switchguard.core.policy import Policy
 from switchguard.cycle import Doors
 from switchguard.edge.archive import Used
@@ -22,7 +23,7 @@ from switchguard.edge.evening import Evening, load_evening
 from switchguard.edge.hindsight import STEP, moments
 from switchguard.edge.settings import Site, load_site
 from switchguard.edge.stage import Stage
-from switchguard.errors import BadTarget
+from switchguard.errors import BadTarget, LedgerError
 from switchguard.replay import Near, Played, Remembered, Ruling, play, play_remembered
 
 A_WEEK = timedelta(days=6)
@@ -73,14 +74,24 @@ def played_by(wiring: Wiring, evening: Evening, file: Path) -> Played:
 
 
 def remembered_by(wiring: Wiring, now: datetime) -> Played:
-    """Today, by the site's clock, as the ledger remembers it. BadTarget if it remembers nothing of it."""
-    policy = wiring.site.policy
+    """Today, by the site's clock, as the ledger remembers it. BadTarget if it remembers nothing of it.
+
+    Who is exempt now, also by `exempt add`, is so all day: the question is what the policy would do.
+    """
+    policy = with_exemptions(wiring.site.policy, wiring.ledger.exemptions(now))
     since = Calendar(policy.zone).window(now, "day").start
     found = moments(wiring.archive, policy, since, now)
     today = [Remembered(it.evidence, {who: _rated(used) for who, used in it.used.items()}) for it in found]
     if not today:
         raise BadTarget(f"the history has kept nothing since {since.astimezone(policy.zone):%H:%M}")
     return play_remembered(policy, today, STEP, wiring.site.poll.nat)
+
+
+def with_exemptions(policy: Policy, added: Sequence[Exemption] | Gap) -> Policy:
+    """Those of the command line beside its own. LedgerError if they cannot be read: it would be a guess."""
+    if isinstance(added, Gap):
+        raise LedgerError(f"the exemptions cannot be read: {added.why}")
+    return replace(policy, exemptions=(*policy.exemptions, *added))
 
 
 def _rated(used: Used) -> tuple[float, str]:

@@ -120,6 +120,19 @@ def test_plan_asks_the_history(site: Path, late_s: int, capsys: pytest.CaptureFi
     assert (code, penalty["client"], penalty["rule"]) == (2, SOMEBODY, "daily")
 
 
+def test_whom_a_person_has_exempted_the_history_spares_too(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    now = datetime.now(UTC)
+    began = now.replace(minute=now.minute // 5 * 5, second=0, microsecond=0) - 10 * MINUTE
+    row = UsageRow(SOMEBODY, began, began + MINUTE, 2_000_000_000, 1)
+    Wiring(load_site(site)).memory.history.add(Note(now, usage=[row], people={SOMEBODY: ((), None)}), {})
+    run(["--site", str(site), "exempt", "add", "020000000007", "--why", "keynote"])
+    capsys.readouterr()
+    code = run(["--site", str(site), "plan", "--policy", str(site / "other.yaml"), "--from", "history", "--json"])
+    said = json.loads(capsys.readouterr().out)
+    assert (code, said["penalties"]) == (0, [])
+    assert [it["why_not"] for it in said["spared"]] == ["it is exempt: keynote"]
+
+
 def test_a_day_without_history_is_said(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = run(["--site", str(site), "plan", "--policy", str(site / "other.yaml"), "--from", "history"])
     assert code == 1
