@@ -54,6 +54,29 @@ def test_alone_is_who_leaves_others_next_to_nothing_that_they_miss() -> None:
     assert found(judge(crowd(FULL, c7=(90.5, 0), c8=(4.5, 0)), with_params(others_above=0.0))) == [who(7)]
 
 
+@pytest.mark.parametrize("hog", [50, 94, 97, 99])
+def test_who_starves_everybody_is_not_alone(hog: int) -> None:
+    """Forty others want something, and share what is left: at 99 % each of them gets 25 kbit/s."""
+    others = {f"c{n}": ((100 - hog) / 40, 0.0) for n in range(8, 48)}
+    evidence = crowd(replace(FULL, in_bps=100 * MBPS), c7=(hog, 0), **others)
+    assert found(judge(evidence, HOG)) == [who(7)]
+
+
+def test_telephones_that_sleep_do_not_make_a_download_at_night_a_crime() -> None:
+    """Forty move next to nothing each; nine wake up and fetch their mail."""
+    night = {f"c{n}": (0.005, 0.005) for n in range(17, 57)}
+    awake = {f"c{n}": (0.1, 0.05) for n in range(8, 17)}
+    evidence = crowd(replace(FULL, in_bps=99 * MBPS), c7=(98, 0), **night, **awake)
+    assert judge(evidence, HOG) == ()
+    assert found(judge(evidence, with_params(others_active=9))) == [who(7)]
+    assert found(judge(evidence, with_params(active_above=4_000))) == [who(7)]
+
+
+def test_others_who_are_busy_the_other_way_do_not_count() -> None:
+    up = {f"c{n}": (0.0, 0.2) for n in range(8, 28)}
+    assert judge(crowd(replace(FULL, in_bps=99 * MBPS), c7=(98, 0), **up), HOG) == ()
+
+
 def test_a_video_call_and_a_game_stay_far_below() -> None:
     assert judge(crowd(FULL, c7=(4, 2), c8=(0.2, 0.1)), HOG) == ()
 

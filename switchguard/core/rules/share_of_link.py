@@ -1,12 +1,14 @@
 """Who takes a large part of the shared link while it is crowded.
 
 Each direction is judged on its own: an upload is no crime while the download is what is crowded. Somebody alone on
-an empty link may have all of it: what everybody else moves at the same time tells. A client over the threshold stays
-counted until it is under the green one: in between its streak neither grows nor ends. Once it has a penalty, the clock
-alone ends that.
+an empty link may have all of it: what everybody else moves at the same time tells. Others who get next to nothing
+because one takes it all are told from others who want nothing by how many they are: a few people who read at night make
+nobody a hog, a hall that crawls does. Where hardly a bit gets through to anybody else, that cannot be told any more.
+A client over the threshold stays counted until it is under the green one: in between its streak neither grows nor
+ends. Once it has a penalty, the clock alone ends that.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -14,8 +16,8 @@ from typing import Literal
 from switchguard.core.calendar import Window
 from switchguard.core.evidence import Evidence, LinkLoad, Traffic
 from switchguard.core.explain import rate
-from switchguard.core.keys import About, Share, Threshold, key, params_of
-from switchguard.core.model import Client
+from switchguard.core.keys import About, Bps, Share, Threshold, key, params_of
+from switchguard.core.model import Client, ClientId
 from switchguard.core.penalties import Finding
 from switchguard.core.policy import Rule, RuleParams
 from switchguard.core.rules._findings import about
@@ -33,8 +35,17 @@ class Params(RuleParams):
     below: Share = key("the green threshold: under this share the streak ends", 0.05)
     only_while_link_above: Share = key("nobody is judged while the link is less loaded than this, that way", 0.8)
     others_above: Share = key(
-        "nobody is judged while everybody else together takes less than this, that way: it is spoilt for nobody", 0.05
+        "nobody is judged while everybody else together takes less than this, that way: it is spoilt for nobody; "
+        "unless `others_active` says otherwise",
+        0.05,
     )
+    others_active: int = key(
+        "while so many others each move more than `active_above`, that way, they are judged all the same: who leaves "
+        "less than `others_above` to so many is not alone",
+        10,
+        at_least=1,
+    )
+    active_above: Bps = key("who moves more than this, taken over as long as the client, wants something", 10_000)
     direction: Direction = key("`in` is towards the clients; `both`: each on its own", "both")
     over: timedelta = key("the client's mean rate is taken over this long", timedelta(minutes=5))
     estimates: bool = key("count traffic that could only be estimated", False)
@@ -84,7 +95,8 @@ def judge(evidence: Evidence, rule: Rule) -> tuple[Finding, ...]:
     window = _window(evidence, params)
     if not ways or window is None:
         return ()
-    found = (_judge(client, ways, window, evidence, rule, params) for client in clients_of(evidence, rule))
+    crowd = {way.name: _active(evidence, way, window, params) for way in ways}
+    found = (_judge(client, ways, crowd, window, evidence, rule, params) for client in clients_of(evidence, rule))
     return tuple(finding for finding in found if finding is not None)
 
 
@@ -125,15 +137,40 @@ def _window(evidence: Evidence, params: Params) -> Window | None:
     return Window(start, end) if end - start >= params.over / 2 else None
 
 
-def _judge(
-    client: Client, ways: Sequence[_Way], window: Window, evidence: Evidence, rule: Rule, params: Params
-) -> Finding | None:
-    spans = [
+def _active(evidence: Evidence, way: _Way, window: Window, params: Params) -> frozenset[ClientId]:
+    """Who wants something, whatever they get."""
+    return frozenset(
+        who
+        for who in evidence.traffic
+        if _used(_spans(who, window, evidence, params), way, window).bps > params.active_above
+    )
+
+
+def _spans(client: ClientId, window: Window, evidence: Evidence, params: Params) -> list[Traffic]:
+    return [
         span
-        for span in evidence.traffic.get(client.identity, ())
+        for span in evidence.traffic.get(client, ())
         if span.start >= window.start and (params.estimates or not span.estimate)
     ]
-    shared = [way for way in ways if _others(spans, way) >= params.others_above]
+
+
+def _judge(
+    client: Client,
+    ways: Sequence[_Way],
+    crowd: Mapping[Literal["in", "out"], frozenset[ClientId]],
+    window: Window,
+    evidence: Evidence,
+    rule: Rule,
+    params: Params,
+) -> Finding | None:
+    """`crowd`: way -> who is active that way."""
+    spans = _spans(client.identity, window, evidence, params)
+    shared = [
+        way
+        for way in ways
+        if _others(spans, way) >= params.others_above
+        or len(crowd[way.name] - {client.identity}) >= params.others_active
+    ]
     if not shared:
         return None
     used = max((_used(spans, way, window) for way in shared), key=lambda it: it.share)
