@@ -7,9 +7,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from switchguard.core.penalties import Exemption, Notify
+from switchguard.core.evidence import NAT
+from switchguard.core.penalties import Block, Exemption, Notify, Quarantine
 from switchguard.core.policy import Rule, Safeguards, Sentence, SharedLink, Zone
-from switchguard.core.rules import KINDS
+from switchguard.core.rules import KINDS, connections
 from switchguard.edge.connection_log import ConnectionLog
 from switchguard.edge.history import Retention
 from switchguard.edge.identity_models import IdentityModel, LeasesModel
@@ -272,6 +273,17 @@ class RuleModel(Built):
         steps = (sentence, *sentence.then)
         if about.penalties and any(step.penalty.kind not in about.penalties for step in steps):
             raise ValueError(f"a rule of kind {self.kind} takes only {' or '.join(about.penalties)} as its penalty")
+        return self
+
+    @model_validator(mode="after")
+    def _fit_for_subnets(self) -> Self:
+        params = self.value()
+        if isinstance(params, connections.Params) and params.subnets == "apply" and params.log != NAT:
+            sentence = self.sentence()
+            penalties = [it.penalty for it in (sentence, *sentence.then)]
+            penalties += [it.probation.penalty for it in (sentence, *sentence.then) if it.probation is not None]
+            if any(it == Block("mac") or isinstance(it, Quarantine) for it in penalties):
+                raise ValueError("with subnets: apply the penalty must be one for addresses, such as {block: address}")
         return self
 
     def sentence(self) -> Sentence:

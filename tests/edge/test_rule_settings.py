@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from switchguard.core.model import Mac
-from switchguard.core.penalties import Notify
+from switchguard.core.penalties import Block, Notify
 from switchguard.core.policy import Rule, RuleParams
 from switchguard.core.rules import (
     KINDS,
@@ -118,6 +118,11 @@ def test_a_rule_becomes_a_value_of_the_core(site: Path, text: str, above: float,
     assert (made.name, made.above, made.params) == ("mine", above, params)
 
 
+@pytest.mark.parametrize("how", ["log: netperf, subnets: suggest", "log: nat, subnets: apply"])
+def test_where_no_subnet_is_penalised_a_rule_may_go_by_the_mac(site: Path, how: str) -> None:
+    assert rule(site, f"kind: connections, {how}, penalty: {{block: mac}}").sentence.penalty == Block("mac")
+
+
 @pytest.mark.parametrize(("kind", "polls"), [("naughty_factor, above: 0.8", 3), ("quota, bytes: 1GB", 1)])
 def test_each_kind_has_its_own_patience(site: Path, kind: str, polls: int) -> None:
     assert rule(site, f"kind: {kind}, {LIMIT}").for_polls == polls
@@ -193,6 +198,14 @@ def test_the_machines_time_zone_is_where_its_link_leads(tmp_path: Path, target: 
         (
             f"kind: connections, window: 12h, {LIMIT}",
             "rules.mine: window is shorter than steady_for: nobody could ever",
+        ),
+        (
+            "kind: connections, log: netperf, subnets: apply, penalty: {block: mac}",
+            "rules.mine: with subnets: apply the penalty must be one for addresses, such as {block: address}",
+        ),
+        (
+            "kind: connections, log: netperf, subnets: apply, penalty: [{limit: 1Mbps}, {quarantine: 9}]",
+            "rules.mine: with subnets: apply the penalty must be one for addresses",
         ),
         (f"kind: connections, log: netpref, {LIMIT}", "rule 'mine': no log called 'netpref'; did you mean 'netperf'?"),
         (f"kind: connections, burst: 0, {LIMIT}", "rules.mine.burst: input should be greater than or equal to 1"),
