@@ -78,15 +78,15 @@ def usage(
         typer.echo(
             objects.dump(
                 {
-                    "since": windows[0].start.isoformat(),
-                    "until": now.isoformat(),
+                    "since": windows[0].start.astimezone(calendar.zone).isoformat(),
+                    "until": now.astimezone(calendar.zone).isoformat(),
                     "per": chosen,
-                    "usage": _objects(lines),
+                    "usage": [usage_object(line, calendar.zone) for line in lines],
                 }
             )
         )
     elif as_csv:
-        _write_csv(lines)
+        _write_csv(lines, calendar.zone)
     else:
         _show(lines, chosen, calendar)
 
@@ -179,15 +179,12 @@ def _lines(
         yield from (Line(window, used, used.owner or people.get(used.client)) for used in users)
 
 
-def _objects(lines: Iterable[Line]) -> list[objects.Json]:
-    return [usage_object(line) for line in lines]
-
-
-def usage_object(line: Line) -> objects.Json:
+def usage_object(line: Line, zone: tzinfo) -> objects.Json:
+    """By the site's clock: a spreadsheet that cuts a time to its day shall find the site's day."""
     used = line.used
     return {
-        "start": line.window.start.isoformat(),
-        "end": line.window.end.isoformat(),
+        "start": line.window.start.astimezone(zone).isoformat(),
+        "end": line.window.end.astimezone(zone).isoformat(),
         "client": used.client,
         "addresses": [str(address) for address in used.addresses],
         "owner": line.owner,
@@ -199,11 +196,11 @@ def usage_object(line: Line) -> objects.Json:
     }
 
 
-def _write_csv(lines: Iterable[Line]) -> None:
+def _write_csv(lines: Iterable[Line], zone: tzinfo) -> None:
     writer = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
     for line in lines:
-        row = usage_object(line)
+        row = usage_object(line, zone)
         writer.writerow({**row, "addresses": " ".join(row["addresses"]), "octets": line.used.octets})
 
 

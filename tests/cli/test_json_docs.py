@@ -66,7 +66,9 @@ OBJECTS: dict[str, objects.Json] = {
     "notices": asdict(Standing()),
     "blind spots": {"blind_spots": objects.blind_spot_objects([("quota", "nobody's traffic is known")])},
     "hour": hour_object(Hour(NOW, 1, 2, 3, 4, 0.5, 6)),
-    "usage": usage_object(Line(Window(NOW, NOW), Used(CLIENT.identity, (USAGE.address,), None, 1, 2, False), "ada")),
+    "usage": usage_object(
+        Line(Window(NOW, NOW), Used(CLIENT.identity, (USAGE.address,), None, 1, 2, False), "ada"), UTC
+    ),
     "exemption": objects.exemption_object(Exemption("e1", "server", mac=MAC)),
     "cost": cost_object(Reading("gw", "nat", NOW, 3, 0.1, 270)),
     "poll": objects.poll_object(Snapshot(NOW, (), readings=(Reading("gw", "nat", NOW, 3, 0.1),), gaps=(GAP,)), 0.5),

@@ -93,6 +93,18 @@ def test_a_spreadsheet_can_read_it(capsys: pytest.CaptureFixture[str], site: Pat
     ]
 
 
+def test_a_day_begins_at_midnight_by_the_sites_clock_for_programs_too(
+    capsys: pytest.CaptureFixture[str], site: Path
+) -> None:
+    (site / "switchguard.yaml").write_text("time_zone: Asia/Tokyo\nledger: ledger.db\n")
+    told = json.loads(said(capsys, site, "--per", "day", "--json"))
+    rows = list(csv.DictReader(io.StringIO(said(capsys, site, "--per", "day", "--csv"))))
+    assert rows
+    assert [it["start"] for it in told["usage"]] == [it["start"] for it in rows]
+    assert {it["start"][10:] for it in (*rows, *told["usage"])} == {"T00:00:00+09:00"}
+    assert told["since"].endswith("T00:00:00+09:00")
+
+
 @pytest.mark.parametrize(
     ("words", "why"),
     [
