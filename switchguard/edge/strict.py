@@ -217,11 +217,19 @@ def _complaint(model: type[Strict], data: object, details: ErrorDetails) -> Comp
         case "union_tag_invalid" if one_of := _one_of(here):
             way = (*way, one_of.by)
             why = f"{name}: {UnknownPlugin(one_of.sort, str(details['input'][one_of.by]), one_of.models)}"
+        case "model_type" | "dict_type" | "model_attributes_type":
+            whole = f"{name}: " if name else ""
+            why = f"{whole}a mapping is expected here, `key: value` in each line, not {_sort_of(details['input'])}"
         case "value_error":
             why = f"{name}: {details['ctx']['error']}" if name else str(details["ctx"]["error"])
         case _:
             why = f"{name}: {details['msg'][0].lower()}{details['msg'][1:]}, not {details['input']!r}"
     return Complaint(way, why)
+
+
+def _sort_of(data: object) -> str:
+    """A long one is not quoted."""
+    return "a list" if isinstance(data, list) else repr(data)
 
 
 def _hint(word: str, known: Sequence[str]) -> str:

@@ -501,6 +501,19 @@ def test_yaml_that_goes_in_circles_is_refused(directory: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("- a\n", "switchguard.yaml:1: a mapping is expected here, `key: value` in each line, not a list"),
+        ("hello\n", "switchguard.yaml:1: a mapping is expected here, `key: value` in each line, not 'hello'"),
+        ("mode: observe\npoll: 7\n", "switchguard.yaml:2: poll: a mapping is expected here, `key: value` in each line"),
+    ],
+)
+def test_a_file_or_value_that_is_no_mapping_is_told_in_plain_words(directory: Path, text: str, why: str) -> None:
+    (directory / "switchguard.yaml").write_text(text)
+    assert complaint(directory).startswith(why)
+
+
+@pytest.mark.parametrize(
     ("written", "meant"),
     [
         ("2026-12-01", datetime(2026, 12, 2, 8, tzinfo=UTC)),
