@@ -474,8 +474,8 @@ class HostModel(Strict):
         description="gateways: to how many public addresses it translates, if every translation has a port of its own "
         "there, whoever it is to: Cisco IOS and ASA (without `extended`), Junos pools without overloading, "
         "carrier-grade NAT with endpoint-independent mapping. Their ports are then a ceiling for `nat_pressure`. Say "
-        "nothing where a port can serve many servers at a time, as on Linux, VyOS, RouterOS and pf: there the table "
-        "is full first",
+        "nothing where one port serves many servers at a time, as on Linux, VyOS, RouterOS and pf: there ports run "
+        "out towards a single server only, which no size of a table tells",
     )
     mlag_peer: str | None = Field(
         default=None,

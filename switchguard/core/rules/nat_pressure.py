@@ -35,7 +35,7 @@ LONGEST_TREND = timedelta(hours=1)
 @dataclass(frozen=True, slots=True)
 class Params(RuleParams):
     full_within: timedelta = key("an alarm too if at the present rate the table is full so soon", timedelta(minutes=10))
-    trend_over: timedelta = key("the rate is taken from the sizes of this long", timedelta(minutes=10))
+    trend_over: timedelta = key("the rate is taken from the sizes of this long, an hour at most", timedelta(minutes=10))
     ports_per_address: int = key(
         "translations that one public address has ports for: TCP and UDP, less what the gateway keeps; counts where "
         "the gateway's `public_addresses` says how many it has",
