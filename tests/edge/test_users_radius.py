@@ -145,6 +145,15 @@ def test_a_session_that_nothing_is_heard_of_for_a_day_is_over(file: Path) -> Non
         (record("Start", 5).replace("Timestamp = 1", "Timestamp = x1"), "is no time"),
         (record("Start", 5).replace('Acct-Session-Id = "5A0B"', 'Acct-Session-Id = ""'), "no Acct-Session-Id"),
         (record("Start", 5).replace(" = ", ": "), "is no attribute"),
+        (
+            record("Start", 5, Framed_IP_Address="10.99.0.7", Acct_Delay_Time="99999999999999999999"),
+            "is no number of seconds",
+        ),
+        (
+            record("Interim-Update", 5, Framed_IP_Address="10.99.0.7", Acct_Session_Time="99999999999999"),
+            "is no number of seconds",
+        ),
+        (start(-120, address="10.99.0.8"), "of 2026-11-20 21:40 UTC, which is to come"),
     ],
 )
 def test_a_record_that_makes_no_sense_is_said_and_the_others_count(file: Path, bad: str, why: str) -> None:
@@ -153,6 +162,107 @@ def test_a_record_that_makes_no_sense_is_said_and_the_others_count(file: Path, b
     assert [it.user for it in read.told] == ["bob"]
     assert why in read.note
     assert "detail-20261120: a record that makes no sense" in read.note
+
+
+# --- what comes late, and ids that come again ------------------------------------------------------------------------
+
+ALICE_THEN_BOB = (start(60), start(1, "5A0C", "bob"))
+HANDED_OVER = (told("alice", "10.99.0.7", 60, 1), told("bob", "10.99.0.7", 1))
+
+
+def late(status: str, **said: str) -> str:
+    """Of five minutes ago, sent again until it came through."""
+    return record(status, 0, Framed_IP_Address="10.99.0.7", Acct_Delay_Time="300", **said)
+
+
+@pytest.mark.parametrize(
+    "word", [late("Interim-Update"), late("Interim-Update", Acct_Session_Time="3300"), late("Start")]
+)
+def test_a_late_word_gives_nobody_the_address_back(file: Path, word: str) -> None:
+    write(file, *ALICE_THEN_BOB, word)
+    found = detail(file).read(NOW).told
+    assert set(HANDED_OVER) <= {*found}
+    assert [it for it in found if it.until is None] == [HANDED_OVER[1]]
+
+
+def test_a_late_word_of_somebody_unknown_is_of_the_past(file: Path) -> None:
+    write(file, ALICE_THEN_BOB[1], late("Interim-Update", Acct_Session_Time="3300"))
+    assert detail(file).read(NOW).told == HANDED_OVER
+
+
+def test_nor_is_a_session_opened_again_that_has_stopped(file: Path) -> None:
+    write(file, start(60), record("Stop", 4), late("Interim-Update"))
+    assert detail(file).read(NOW).told == (told("alice", "10.99.0.7", 60, 4),)
+
+
+def test_nor_does_it_take_the_address_of_who_has_left_since(file: Path) -> None:
+    write(file, *ALICE_THEN_BOB, record("Stop", 0.5, "5A0C", "bob"), late("Interim-Update"))
+    assert all(it.until is not None for it in detail(file).read(NOW).told)
+
+
+def test_a_late_restart_ends_what_began_before_it(file: Path) -> None:
+    write(file, start(60), start(1, "5A0C", "bob", "10.99.0.8"), late("Accounting-On"))
+    assert detail(file).read(NOW).told == (told("alice", "10.99.0.7", 60, 5), told("bob", "10.99.0.8", 1))
+
+
+def test_who_says_to_have_had_an_address_all_along_does_not_undo_who_had_it_in_between(file: Path) -> None:
+    """Both had it then, so that nobody is blamed for it."""
+    write(file, *ALICE_THEN_BOB, record("Interim-Update", 0, Framed_IP_Address="10.99.0.7", Acct_Session_Time="3600"))
+    alice, again, bob = detail(file).read(NOW).told
+    assert (alice, again) == (HANDED_OVER[0], told("alice", "10.99.0.7", 60))
+    assert bob == told("bob", "10.99.0.7", 1, 0)
+
+
+@pytest.mark.parametrize("status", ["Start", "Interim-Update"])
+def test_another_user_with_the_same_id_is_another_session(file: Path, status: str) -> None:
+    """A server that restarted counts its sessions from the beginning; its Accounting-On may be lost."""
+    write(file, start(60), record(status, 1, user="bob", Framed_IP_Address="10.99.0.7"))
+    assert detail(file).read(NOW).told == HANDED_OVER
+
+
+def test_a_later_start_with_the_same_id_is_another_session(file: Path) -> None:
+    write(file, start(60), start(1))
+    assert detail(file).read(NOW).told == (told("alice", "10.99.0.7", 60, 1), told("alice", "10.99.0.7", 1))
+
+
+def test_a_start_that_is_sent_again_is_the_same_one(file: Path) -> None:
+    write(file, start(60), record("Start", 59, Framed_IP_Address="10.99.0.7", Acct_Delay_Time="58"))
+    assert detail(file).read(NOW).told == (told("alice", "10.99.0.7", 60),)
+
+
+def test_a_late_stop_does_not_end_who_has_the_id_now(file: Path) -> None:
+    write(file, start(60), start(1, user="bob"), late("Stop", Acct_Session_Time="3300"))
+    assert [it.user for it in detail(file).read(NOW).told if it.until is None] == ["bob"]
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_that_has_just_been_renamed_is_missed_by_nobody(file: Path) -> None:
+    """Its name is listed, and then it is gone."""
+    write(file, start(20))
+    file.with_name("detail-gone").symlink_to(file.with_name("nowhere"))
+    read = detail(file).read(NOW)
+    assert (read.told, read.note) == ((told("alice", "10.99.0.7", 20),), "")
+
+
+def test_a_directory_beside_the_files_is_none_of_them(file: Path) -> None:
+    write(file, start(20))
+    file.with_name("detail-old").mkdir()
+    assert detail(file).read(NOW).told == (told("alice", "10.99.0.7", 20),)
+
+
+def test_a_file_that_is_away_for_one_reading_is_read_on(file: Path) -> None:
+    write(file, start(20))
+    other = file.with_name("detail-other")
+    write(other, start(19, "5A0C", "bob", "10.99.0.8"))
+    reader = detail(file)
+    reader.read(NOW)
+    hidden = file.rename(file.with_name("hidden"))
+    reader.read(NOW)
+    hidden.rename(file)
+    write(file, record("Stop", 5))
+    assert reader.read(NOW).told == (told("alice", "10.99.0.7", 20, 5), told("bob", "10.99.0.8", 19))
 
 
 def test_no_file_at_all_is_said(tmp_path: Path) -> None:
