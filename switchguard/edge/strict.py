@@ -222,6 +222,9 @@ def _complaint(model: type[Strict], data: object, details: ErrorDetails) -> Comp
             why = f"{whole}a mapping is expected here, `key: value` in each line, not {_sort_of(details['input'])}"
         case "value_error":
             why = f"{name}: {details['ctx']['error']}" if name else str(details["ctx"]["error"])
+        case "model_type" if _is_model(wanted := _child(here, way[-1]) if way else here):
+            keys_of = ", ".join(sorted(wanted.model_fields))
+            why = f"{name}: {details['input']!r} stands where keys should; known are: {keys_of}"
         case _:
             why = f"{name}: {details['msg'][0].lower()}{details['msg'][1:]}, not {details['input']!r}"
     return Complaint(way, why)
