@@ -47,7 +47,7 @@ class Names:
 def read_names(file: Path) -> Names:
     """In the order of the list. SiteError names the first bad line, and the next few."""
     try:
-        lines = file.read_text("utf-8").splitlines()
+        lines = file.read_text("utf-8-sig").splitlines()
     except OSError as error:
         raise SiteError(error.strerror or str(error), str(file)) from error
     except UnicodeDecodeError as error:

@@ -82,6 +82,11 @@ def test_a_bad_line_is_named(tmp_path: Path, line: str, why: str) -> None:
     assert complaint(tmp_path, f"good.example.org\n{line}\n") == f":2: {why}"
 
 
+def test_a_mark_of_the_byte_order_before_a_comment_is_no_name(tmp_path: Path) -> None:
+    (tmp_path / "list").write_text("# trackers\ngood.example.org\n", encoding="utf-8-sig")
+    assert read_names(tmp_path / "list").names == ("good.example.org",)
+
+
 def test_several_bad_lines_are_told_at_once_but_not_a_whole_list(tmp_path: Path) -> None:
     told = complaint(tmp_path, "x\n" * 7)
     assert told.startswith(":1: 'x' is no name")
