@@ -8,11 +8,11 @@ Ethernet, of IPv6 clients that told no hardware address, and those that have run
   line `duid ...` come IPv6 leases, which have no MAC (dnsmasq(8), --dhcp-leasefile; rfc3315.c writes an IAID there).
 * ISC dhcpd: blocks in the order of writing, of which the last one of an address counts (dhcpd.leases(5)). Times are
   UTC, or after the word `epoch`; `uid` is text with octal escapes.
-* Kea: a CSV file with its columns named in the first line, a comma inside a field as `&#x2c`; the last row of an
-  address counts; state 0 is a lease, and a valid lifetime of 0 a deleted one (Kea ARM, memfile back-end).
+* Kea: a CSV file with its columns named in the first line. It has no quotation marks: a comma inside a field is
+  `&#x2c`, and so on with every other octet that would confuse (util/csv_file.cc). The last row of an address counts;
+  state 0 is a lease, and a valid lifetime of 0 a deleted one (Kea ARM, memfile back-end).
 """
 
-import csv
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -144,6 +144,13 @@ def _unquoted(text: str) -> bytes:
 # --- Kea -------------------------------------------------------------------------------------------------------------
 
 
+_ESCAPED = re.compile("(?:&#x[0-9a-fA-F]{2})+")
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    return bytes.fromhex(found[0].replace("&#x", "")).decode(errors="replace")
+
+
 def kea_csv(source: str, texts: Sequence[str], now: datetime) -> Told:
     """Of kea-leases4.csv or kea-leases6.csv and, before it, what a clean-up has set aside: the oldest first."""
     newest: dict[str, Lease | None] = {}
@@ -151,11 +158,14 @@ def kea_csv(source: str, texts: Sequence[str], now: datetime) -> Told:
     for text in texts:
         lines, left = _whole_lines(text)
         trouble += left
-        for number, row in enumerate(csv.DictReader(lines), 2):
+        columns = lines[0].split(",") if lines else []
+        for number, line in enumerate(lines[1:], 2):
             try:
-                newest[row["address"]] = _kea_row(source, row)
-            except (ValueError, OverflowError, KeyError, TypeError, AttributeError):
-                trouble.append(f"line {number} is no lease of Kea's: {','.join(map(str, row.values()))!r:.80}")
+                if line:
+                    row = dict(zip(columns, line.split(","), strict=False))
+                    newest[row["address"]] = _kea_row(source, row)
+            except (ValueError, OverflowError, KeyError):
+                trouble.append(f"line {number} is no lease of Kea's: {line!r:.80}")
     return _told(newest.values(), now, trouble)
 
 
@@ -165,7 +175,7 @@ def _kea_row(source: str, row: Mapping[str, str]) -> Lease | None:
         return None
     until = None if lifetime == INFINITE_S else datetime.fromtimestamp(int(row["expire"]), UTC)
     ident = row.get("client_id") or row.get("duid") or None
-    name = row["hostname"].replace("&#x2c", ",").rstrip(".")
+    name = _ESCAPED.sub(_unescaped, row["hostname"]).rstrip(".")
     return Lease(
         source, ip_address(row["address"]), Mac.parse(row["hwaddr"]), name or None, ident and _hex(ident), until
     )
@@ -178,9 +188,12 @@ def kea_answer(source: str, answer: object, now: datetime) -> Told:
         raise ValueError("it does not answer like Kea")
     if first["result"] == 3:  # nothing found (Kea ARM, control API)
         return Told(())
-    leases = (first.get("arguments") or {}).get("leases") if first["result"] == 0 else None
-    if not isinstance(leases, list):
+    if first["result"] != 0:
         raise ValueError(f"Kea says: {first.get('text', 'nothing')}")
+    arguments = first.get("arguments")
+    leases = arguments.get("leases") if isinstance(arguments, dict) else None
+    if not isinstance(leases, list):
+        raise ValueError("it does not answer like Kea")
     found: list[Lease | None] = []
     trouble: list[str] = []
     for item in leases:
@@ -209,10 +222,9 @@ def _kea_item(source: str, item: Mapping[str, Any]) -> Lease | None:
 
 def _whole_lines(text: str) -> tuple[list[str], list[str]]:
     """The lines that have an end, and what is to be said of one that has none."""
-    lines = text.splitlines(keepends=True)
-    if lines and not lines[-1].endswith("\n"):
-        return [line.rstrip("\r\n") for line in lines[:-1]], [f"line {len(lines)} has no end: it is being written"]
-    return [line.rstrip("\r\n") for line in lines], []
+    *lines, rest = text.split("\n")
+    trouble = [f"line {len(lines) + 1} has no end: it is being written"] if rest else []
+    return [line.rstrip("\r") for line in lines], trouble
 
 
 def _told(found: Iterable[Lease | None], now: datetime, trouble: Sequence[str]) -> Told:

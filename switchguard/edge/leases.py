@@ -5,6 +5,7 @@ was whole counts.
 """
 
 import json
+import logging
 import socket
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
@@ -21,6 +22,7 @@ from switchguard.edge.lease_texts import Told
 from switchguard.errors import SwitchguardError
 from switchguard.ports import Secret
 
+log = logging.getLogger(__name__)
 Clock = Callable[[], datetime]
 Kind = Literal["dnsmasq", "isc", "kea", "kea_api"]
 MOST_OCTETS = 256 << 20
@@ -62,6 +64,11 @@ def read_all(sources: Iterable[LeaseSource], clock: Clock) -> Leases:
             told = read(source, at)
         except (OSError, ValueError, HTTPException, SwitchguardError) as error:
             gaps.append(Gap(source.name, "leases", f"{source.where}: {_why(error)}"))
+            continue
+        except Exception as error:  # the boundary of a source: a parser's defect must not stop the pass
+            log.exception("a source of leases failed in a way that it should not")
+            defect = f"a defect in switchguard: {type(error).__name__}: {error}"
+            gaps.append(Gap(source.name, "leases", f"{source.where}: {defect}"))
             continue
         leases += told.leases
         readings.append(Reading(source.name, "leases", at, len(told.leases), (clock() - at).total_seconds()))

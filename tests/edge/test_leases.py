@@ -135,6 +135,31 @@ def test_columns_are_found_by_name_and_a_row_being_written_is_left_out() -> None
     assert told.trouble == "line 3 has no end: it is being written"
 
 
+def test_a_quotation_mark_hides_nobody() -> None:
+    """Kea's file knows no quoting, only its own escapes."""
+    rows = (ROW.replace("107", "108").replace("laptop", '"host3'), ROW)
+    told = kea_csv("dhcp", [HEAD + "".join(rows)], NOW)
+    assert ([it.hostname for it in told.leases], told.trouble) == (['"host3', "laptop"], "")
+
+
+def test_what_kea_has_escaped_is_told_as_it_was() -> None:
+    (lease,) = kea_csv("dhcp", [HEAD + ROW.replace("laptop", "a&#x2cb&#x26&#xc3&#xa9")], NOW).leases
+    assert lease.hostname == "a,b&é"
+
+
+def test_a_field_without_measure_costs_nobody_else_a_lease() -> None:
+    told = kea_csv("dhcp", [HEAD + ROW.replace("107", "108").replace("laptop", "x" * 200_000) + ROW], NOW)
+    assert WANTED in told.leases
+
+
+@pytest.mark.parametrize("sign", ["\u2028", "\x85", "\x0b", "\x1c"])
+def test_a_hostname_ends_no_line(sign: str) -> None:
+    """What Python takes for the end of a line could begin a lease of somebody else."""
+    forged = ROW.replace("107", "109").replace("00:07", "00:08").rstrip("\n")
+    told = kea_csv("dhcp", [HEAD + ROW.replace("laptop", f"x{sign}{forged}{sign}")], NOW)
+    assert {it.mac for it in told.leases} <= {LAPTOP}
+
+
 def test_what_a_clean_up_has_set_aside_is_read_before(tmp_path: Path) -> None:
     file = tmp_path / "kea-leases4.csv"
     (tmp_path / "kea-leases4.csv.2").write_text(HEAD + ROW + ROW.replace("107", "109"))
@@ -157,6 +182,9 @@ def test_keas_answer_is_leases_or_keas_own_words() -> None:
     assert kea_answer("dhcp", [{"result": 3, "text": "0 IPv4 lease(s) found."}], NOW).leases == ()
     with pytest.raises(ValueError, match="Kea says: 'lease4-get-all' command not supported"):
         kea_answer("dhcp", [{"result": 2, "text": "'lease4-get-all' command not supported."}], NOW)
+    for odd in ([1], "x", {"leases": "x"}):
+        with pytest.raises(ValueError, match="does not answer like Kea"):
+            kea_answer("dhcp", [{"result": 0, "arguments": odd}], NOW)
     with pytest.raises(ValueError, match="does not answer like Kea"):
         kea_answer("dhcp", {"hello": 1}, NOW)
 
@@ -237,3 +265,27 @@ def test_a_source_that_is_not_there_is_a_gap_and_the_others_are_read(tmp_path: P
         Gap("gone", "leases", f"{gone.where}: No such file or directory"),
         Gap("dhcp", "leases", f"{file}: read in part: line 2 has no end: it is being written"),
     )
+
+
+def test_a_defect_of_one_parser_is_a_gap_and_the_others_are_read(tmp_path: Path) -> None:
+    """JSON of such a depth is none that anybody has thought of."""
+    path, file = tmp_path / "s", tmp_path / "dnsmasq.leases"
+    file.write_text(DNSMASQ)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen()
+
+        def answer() -> None:
+            line, _ = listening.accept()
+            with line:
+                line.recv(4096)
+                line.sendall(b"[" * 200_000)
+
+        server = threading.Thread(target=answer)
+        server.start()
+        sources = [LeaseSource("kea", "kea_api", f"unix:{path}"), LeaseSource("dhcp", "dnsmasq", str(file))]
+        found = read_all(sources, clock)
+        server.join()
+    assert found.leases == (WANTED,)
+    assert [it.device for it in found.gaps] == ["kea"]
+    assert found.gaps[0].why.startswith(f"unix:{path}: a defect in switchguard: RecursionError")
