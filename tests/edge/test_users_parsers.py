@@ -1,5 +1,7 @@
 """What VPN gateways print -> people's sessions: whole records count, and what is left over is said."""
 
+import os
+import subprocess
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -15,7 +17,7 @@ from switchguard.edge.vpn.listing import read_list
 from switchguard.edge.vpn.openvpn import read_status
 from switchguard.edge.vpn.reading import CannotRead, Read, outside, person
 from switchguard.edge.vpn.strongswan import read_sas
-from switchguard.edge.vpn.wireguard import read_names, read_peers
+from switchguard.edge.vpn.wireguard import COMMAND, read_names, read_peers
 
 NOW = datetime(2026, 11, 20, 19, 40, tzinfo=UTC)
 STAMP = int(NOW.timestamp())
@@ -91,9 +93,25 @@ def test_a_gateway_without_the_interface_tells_nothing(text: str, why: str) -> N
         wireguard(text)
 
 
+@pytest.mark.parametrize("more", [0, 1])
+def test_no_secret_leaves_the_gateway_whatever_the_version(tmp_path: Path, more: int) -> None:
+    """With `wg` as a later one might print it; real shell and awk."""
+    new = "\tnew" * more
+    interface = f"wg0\t{key('P')}\t{key('S')}\t51820\toff{new}\n"
+    with_secret = peer("A").replace("\t-\t", f"\t{key('Q')}\t")
+    wg = tmp_path / "wg"
+    wg.write_text(f"#!/bin/sh\ncat <<'EOF'\n{interface}{with_secret}{new}\nEOF\n")
+    wg.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    said = subprocess.run(["sh", "-c", COMMAND], env={"PATH": path}, capture_output=True, text=True, check=True).stdout
+    assert key("P") not in said
+    assert key("Q") not in said
+    assert (key("A") in said) is not more
+
+
 def test_names_are_read_from_lines_of_keys(tmp_path: Path) -> None:
     file = tmp_path / "people.txt"
-    file.write_text(f"# people\n\n{key('A')} alice\n{key('B')} Bob Smith\n")
+    file.write_text(f"\ufeff# people\n\n{key('A')} alice\n{key('B')} Bob Smith\n", encoding="utf-8")
     assert read_names(file) == {key("A"): "alice", key("B"): "Bob Smith"}
 
 
@@ -167,6 +185,13 @@ def test_ipv6_and_routed_networks_are_the_clients_too() -> None:
 def test_cached_routes_and_macs_of_a_bridged_tunnel_add_nothing(address: str) -> None:
     text = status(client()).replace(ROUTES, "\n".join((ROUTES, route(address))))
     assert read_status(text, NOW) == Read((ALICE,))
+
+
+@pytest.mark.parametrize("cached", ["2001:db8:99::5C", "2001:db8:99::abcdC"])
+def test_a_cached_ipv6_route_is_the_address_alone(cached: str) -> None:
+    text = status(client()).replace(ROUTES, "\n".join((ROUTES, route(cached))))
+    (alice,) = read_status(text, NOW).told
+    assert [str(it) for it in alice.addresses] == ["10.99.0.7", cached.removesuffix("C")]
 
 
 @pytest.mark.parametrize("row", [client("UNDEF", ""), client("alice", ""), client("alice", "::")])
@@ -258,6 +283,28 @@ def test_an_identity_cannot_claim_somebody_elses_address() -> None:
 
 
 @pytest.mark.parametrize(
+    ("version", "identities", "user"),
+    [
+        ("1", "group1 remote-xauth-id=mallory", "mallory"),
+        ("1", "group1 remote-eap-id=bob remote-xauth-id=mallory", "mallory"),
+        ("1", "group1 remote-eap-id=bob", "group1"),
+        ("2", "mallory remote-xauth-id=bob", "mallory"),
+        ("2", "x remote-eap-id=mallory", "mallory"),
+    ],
+)
+def test_a_version_of_ike_has_one_way_to_say_who_logged_in(version: str, identities: str, user: str) -> None:
+    """Whoever chooses an IKE identity may write the other way into it."""
+    text = sa().replace("version=2", f"version={version}").replace("C=DE, O=Example, CN=alice", identities)
+    assert [it.user for it in read_sas(text + END, NOW).told] == [user]
+
+
+@pytest.mark.parametrize("seconds", ["9" * 14, "9" * 25])
+def test_a_session_older_than_time_is_said_and_the_others_count(seconds: str) -> None:
+    read = read_sas(sa().replace("=528", f"={seconds}") + sa("remote-eap-id=alice ") + END, NOW)
+    assert (read.told, read.complete) == ((ALICE,), False)
+
+
+@pytest.mark.parametrize(
     ("text", "note"),
     [
         (sa()[:300] + "\n" + END, "a section "),
@@ -306,6 +353,7 @@ def test_what_has_not_begun_is_not_there_and_what_will_end_has_not() -> None:
         (",10.99.0.7,", "line 2: '' is no name of a user"),
         ("alice,,", "line 2: no address"),
         ("alice,10.99.0.7,yesterday", "line 2: 'yesterday' is no time; write it like"),
+        ("a" * 200_000 + ",10.99.0.7,", "line 2: field larger than field limit"),
         ("alice,10.99.0.7,2026-11-20T19:31", "line 2: '2026-11-20T19:31' does not tell its zone"),
     ],
 )
@@ -322,7 +370,14 @@ def test_half_a_line_waits() -> None:
     assert read.note == "the last line does not end: 'bob,10.9'"
 
 
-@pytest.mark.parametrize(("text", "why"), [("", "is empty"), ("name,address\n", "line 1: there is no column 'user'")])
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "is empty"),
+        ("name,address\n", "line 1: there is no column 'user'"),
+        ("x" * 200_000 + "\n", "line 1: field"),
+    ],
+)
 def test_a_list_says_its_columns(text: str, why: str) -> None:
     with pytest.raises(CannotRead, match=why):
         read_list(text, NOW)

@@ -147,6 +147,16 @@ def test_a_source_that_cannot_be_read_is_a_gap(clock: Clock, source: Source, why
     assert gap.why.startswith(why)
 
 
+def test_a_defect_of_one_parser_is_a_gap_and_the_others_are_read(tmp_path: Path, clock: Clock) -> None:
+    file = tmp_path / "list.csv"
+    file.write_text("user,address\nalice,10.99.0.7\n")
+    found = seen(users(clock, object(), Listing(file)), clock)  # type: ignore[arg-type]  # no source at all
+    assert [it.user for it in found.users] == ["alice"]
+    (gap,) = found.gaps
+    assert (gap.device, gap.table) == ("vpn/1", "users")
+    assert gap.why.startswith("a defect in switchguard: ")
+
+
 def test_what_a_silent_source_told_last_is_believed_for_five_minutes(tmp_path: Path, clock: Clock) -> None:
     file = tmp_path / "list.csv"
     file.write_text("user,address\nalice,10.99.0.7\n")
@@ -306,6 +316,7 @@ def test_a_password_that_is_nowhere_is_missed(tmp_path: Path) -> None:
         ("      openvpn: {management: 127.0.0.1:1, device: gw1}\n", 6, "it has no 'device'"),
         ("      csv: {file: a}\n      radius: {detail: b}\n", 5, "exactly one of wireguard, openvpn, strongswan"),
         ("      - csv: {file: a}\n      - csv: {fil: b}\n", 7, "did you mean 'file'?"),
+        ("      csv: vpn.csv\n", 6, "zones.vpn.users.csv: 'vpn.csv' stands where keys should; known are: file"),
         ("      - cvs: {file: a}\n", 6, "did you mean 'csv'?"),
     ],
 )

@@ -26,27 +26,38 @@ def read_list(text: str, at: datetime) -> Read:
     if not rows:
         raise CannotRead(f"is empty; its first line names the columns: {','.join((*NEEDED, *OPTIONAL))}")
     (number, header), *people = rows
-    names = [name.strip().lower() for name in header]
+    try:
+        names = [name.lower() for name in _fields(header)]
+    except ValueError as error:
+        raise CannotRead(f"line {number}: {error}") from None
     if missing := [name for name in NEEDED if name not in names]:
         raise CannotRead(f"line {number}: there is no column {missing[0]!r}, only {', '.join(names)}")
     wrong: list[str] = []
     told: list[Told] = []
-    for line, fields in people:
+    for line, row in people:
         try:
+            fields = _fields(row)
             if len(fields) != len(names):
                 raise ValueError(f"{len(fields)} fields, where the first line has {len(names)}")
-            told += _session(dict(zip(names, map(str.strip, fields), strict=True)), at)
-        except ValueError as error:
+            told += _session(dict(zip(names, fields, strict=True)), at)
+        except (ValueError, OverflowError) as error:
             wrong.append(f"line {line}: {error}")
     if rest.strip():
         wrong.append(f"the last line does not end: {shown(rest)}")
     return Read(tuple(told), notes(wrong), not wrong)
 
 
-def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
+def _rows(text: str) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip() and not line.lstrip().startswith("#"):
-            yield number, next(csv.reader([line]))
+            yield number, line
+
+
+def _fields(row: str) -> list[str]:
+    try:
+        return [field.strip() for field in next(csv.reader([row]))]
+    except csv.Error as error:
+        raise ValueError(f"{error}: {shown(row)}") from None
 
 
 def _session(said: Mapping[str, str], at: datetime) -> Iterator[Told]:

@@ -115,7 +115,8 @@ def _people(clients: Sequence[Row], routes: Sequence[Row], wrong: list[str]) -> 
 
 
 def _plain(address: str) -> str:
-    """Without the C of a cached route; empty for a MAC (a bridged tunnel) and for no address."""
-    plain = address.removesuffix("C") if ":" not in address else address
+    """Without the C of a cached route, which is a capital one, as no digit of an address is; empty for a MAC (a bridged
+    tunnel) and for no address."""
+    plain = address.removesuffix("C")
     bridged = plain.count(":") == 5 and "::" not in plain
     return "" if bridged or plain in ("0.0.0.0", "::") else plain.partition("@")[0]  # noqa: S104 - told, not listened on

@@ -23,12 +23,12 @@ import stat
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from gzip import BadGzipFile
 from pathlib import Path
 
 from switchguard.core.model import Address, Network
-from switchguard.core.user_sessions import Told, overlap
+from switchguard.core.user_sessions import ALWAYS, Told, overlap
 from switchguard.edge.tails import HEAD, LONGEST_LINE, Tail, is_same, opened, skip, tail_at
 from switchguard.edge.vpn.reading import CannotRead, Read, held, notes, person, shown, stamp
 
@@ -73,7 +73,7 @@ class Detail:
     _tails: list[Tail] = field(default_factory=list)
     _open: dict[Key, Session] = field(default_factory=dict)
     _ended: list[Session] = field(default_factory=list)
-    _newest: datetime = datetime.fromtimestamp(0, UTC)
+    _newest: datetime = ALWAYS
     """Of everything that was told, when the last thing happened."""
 
     def read(self, at: datetime) -> Read:

@@ -4,6 +4,7 @@ They are asked after the translation tables, so that whoever got an address whil
 source that cannot be read is a Gap; what it told last stays, and is believed for as long as core/users.py says.
 """
 
+import logging
 import shlex
 import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,6 +22,7 @@ from switchguard.edge.vpn.reading import CannotRead, Read
 from switchguard.errors import DeviceError
 from switchguard.ports import Opens, Secret
 
+log = logging.getLogger(__name__)
 PATIENCE_S = 10.0
 _WORKERS = 8
 _THIS_MACHINE = "this machine"
@@ -151,11 +153,12 @@ class Users:
         at = self.clock()
         try:
             read = _inside(self._read(source, at), of.networks)
-        except CannotRead as error:
+            page = self._turned(source, read, at)
+        except (CannotRead, DeviceError) as error:
             return (Gap(source.name, "users", str(error)),)
-        except DeviceError as error:
-            return (Gap(source.name, "users", str(error)),)
-        page = self._turned(source, read, at)
+        except Exception as error:  # the boundary of a source: a parser's defect must not stop the pass
+            log.exception("a source of users failed in a way that it should not")
+            return (Gap(source.name, "users", f"a defect in switchguard: {type(error).__name__}: {error}"),)
         reading = Reading(source.name, "users", at, len(read.told), (self.clock() - at).total_seconds())
         if self._pages is not None:
             self._pages[source.name] = page
@@ -228,7 +231,7 @@ def _is_inside(held: object, networks: Sequence[Network]) -> bool:
 
 def _text_of(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8")
+        return file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise CannotRead(f"{file}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
 

@@ -5,9 +5,11 @@
       remote-ts=[10.99.0.7/32] ...}}}}
     list-sas reply {}
 
-The person is the EAP or XAuth identity, else the IKE identity; the addresses are the virtual ones, else what the
-children send from. Values are not escaped, and an identity is the client's own words: whatever is said twice, or does
-not close, is refused. A rekeying begins a new IKE_SA with a younger `established`, so the first beginning counts.
+The person is the XAuth identity with IKE version 1, the EAP identity with version 2, else the IKE identity; the
+addresses are the virtual ones, else what the children send from. Values are not escaped, and an identity is the
+client's own words: whatever is said twice, or does not close, is refused, and what the version does not have is not
+believed. Nothing tells an IKE identity with ` remote-eap-id=bob` in it, and no EAP, from one with EAP (docs/vpn.md). A
+rekeying begins a new IKE_SA with a younger `established`, so the first beginning counts.
 """
 
 import re
@@ -26,7 +28,8 @@ _EVENT = "list-sa event "
 _END = re.compile(r"list-sas reply \{.*\}\s*")
 _TOKEN = re.compile(r"\s*(?:([^\s={}\[\]]+) \{|([a-z][a-z0-9-]*)=(?:\[((?:[^\[\]{}]|\[[^\[\]{}]*\])*)\]|)|(\}))")
 _NEXT_KEY = re.compile(r" (?=[a-z][a-z0-9-]*(?:=|\s?\{))| (?=[^\s={}\[\]]+ \{)|(?=\})")
-_IDENTITIES = ("remote-eap-id", "remote-xauth-id", "remote-id")
+_AUTHENTICATED = {"1": "remote-xauth-id", "2": "remote-eap-id"}
+"""By IKE version; which one charon tells depends on nothing else."""
 _DEEPEST = 6
 
 
@@ -48,7 +51,7 @@ def read_sas(text: str, at: datetime) -> Read:
         if line.startswith(_EVENT):
             try:
                 told += _people(parse(line.removeprefix(_EVENT)), at)
-            except ValueError as error:
+            except (ValueError, OverflowError) as error:
                 wrong.append(f"{error}: {shown(line)}")
         elif _END.fullmatch(line):
             ended = True
@@ -65,7 +68,8 @@ def _people(top: Section, at: datetime) -> Iterator[Told]:
     for sa in top.sections.values():
         if sa.values.get("state") != "ESTABLISHED":
             continue
-        name = next((sa.values[it] for it in _IDENTITIES if it in sa.values), "")
+        asked = _AUTHENTICATED.get(sa.values.get("version", ""), "")
+        name = sa.values.get(asked) or sa.values.get("remote-id", "")
         addresses = held(sa.lists.get("remote-vips") or _selectors(sa))
         seconds = sa.values.get("established", "")
         if not seconds.isdecimal():

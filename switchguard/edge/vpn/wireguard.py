@@ -7,7 +7,8 @@ A key is a person, and its allowed IPs are the person's addresses: the kernel ta
 tunnel only. WireGuard knows no sessions; who has not renewed the handshake for three minutes sends nothing (the
 protocol's REJECT_AFTER_TIME is 180 s), and counts as not connected. The machine's own clock is asked with the dump.
 
-The dump has private keys, so they are cut out before it leaves the machine, and no line of it is ever repeated.
+The dump has private keys, so they are cut out before it leaves the machine, of a line of another version everything but
+the interface, and no line of it is ever repeated.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,7 +20,8 @@ from switchguard.edge.vpn.reading import CannotRead, Read, held, notes, outside,
 
 COMMAND = (
     "dump=$(wg show all dump) && date +%s && printf '%s\\n' \"$dump\" | "
-    "awk -F'\\t' -v OFS='\\t' 'NF == 5 { $2 = \"-\" } NF == 9 { $3 = \"-\" } { print }'"
+    "awk -F'\\t' -v OFS='\\t' '"
+    'NF == 5 { $2 = "-" } NF == 9 { $3 = "-" } NF != 5 && NF != 9 { for (i = 2; i <= NF; i++) $i = "-" } { print }\''
 )
 REJECT_AFTER = timedelta(seconds=180)
 _INTERFACE, _PEER = 5, 9
@@ -76,7 +78,7 @@ def read_names(file: Path) -> Mapping[str, str]:
     CannotRead with file and line.
     """
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise CannotRead(f"{file}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
     names: dict[str, str] = {}
