@@ -47,19 +47,31 @@ def carry_out(
     manner: Manner,
     new: Sequence[Verdict] = (),
     released: Sequence[Release] = (),
+    once_agreed: Callable[[], None] = lambda: None,
 ) -> None:
-    """Plan for these verdicts and releases alone, show it, ask, do it, and exit with the right code."""
+    """Plan for these verdicts and releases alone, show it, ask, do it, and exit with the right code.
+
+    `once_agreed` is what is to be remembered before anything else, unless it is a dry run or the answer is no.
+    """
     ended = {release.verdict.id for release in released}
     wanted = [verdict for verdict in wiring.ledger.standing() if verdict.id not in ended]
     whole = make_plan(wiring.site.policy, wiring.doors(), attribution, [*wanted, *new], clock())
     plan = restricted(whole, {*ended, *(verdict.id for verdict in new)}, wiring.ledger.held())
     decision = Decision(tuple(new), tuple(released))
     letters = wiring.letters(News(decision, plan, attribution))
-    outcomes = show_and_ask(wiring, plan, manner, lambda: wiring.ledger.sentence(new, released, clock(), letters))
+    outcomes = show_and_ask(
+        wiring, plan, manner, lambda: wiring.ledger.sentence(new, released, clock(), letters), once_agreed
+    )
     finish(plan, outcomes)
 
 
-def show_and_ask(wiring: Wiring, plan: Plan, manner: Manner, record: Callable[[], None]) -> tuple[Outcome, ...]:
+def show_and_ask(
+    wiring: Wiring,
+    plan: Plan,
+    manner: Manner,
+    record: Callable[[], None],
+    once_agreed: Callable[[], None] = lambda: None,
+) -> tuple[Outcome, ...]:
     """The diff, the question, the push. Leaves with the fitting exit code when nothing may or need be done."""
     diffs = previews(wiring, plan.changes + plan.observed)
     if not manner.as_json:
@@ -72,6 +84,7 @@ def show_and_ask(wiring: Wiring, plan: Plan, manner: Manner, record: Callable[[]
         if manner.as_json:
             typer.echo(objects.dump(objects.done_object(plan, diffs, ())))
         raise typer.Exit(REFUSED)
+    once_agreed()
     outcomes = carried_out(wiring, plan, record)
     if manner.as_json:
         typer.echo(objects.dump(objects.done_object(plan, diffs, outcomes)))

@@ -12,9 +12,10 @@ from switchguard.cli.read import look_around
 from switchguard.cli.targets import parse_mac
 from switchguard.cli.wiring import Wiring
 from switchguard.core.attribute import attribute
+from switchguard.core.follow import gone_over
 from switchguard.core.identity import link_sentence
 from switchguard.core.model import Mac
-from switchguard.core.penalties import Release, Verdict
+from switchguard.core.penalties import Release
 from switchguard.core.traces import Link
 from switchguard.cycle import PLACES
 
@@ -40,7 +41,7 @@ def links(
         show.say("no two MACs look like one device")
         return
     rows = show.table("was", "is", "confidence", "since", "penalties", "because", right=("confidence",))
-    for link in found:
+    for link in _once(found):
         since = f"{link.since.astimezone(wiring.site.policy.zone):%Y-%m-%d %H:%M}"
         told = f"undone: {link.undone}" if link.undone is not None else ", ".join(link.because)
         went_over = ", ".join(link.followed) or "-"
@@ -64,30 +65,23 @@ def unlink(
     first, second, who = parse_mac(one), parse_mac(other), operator()
     if first == second:
         raise typer.BadParameter(f"{first} is one MAC, not two")
-    if not manner.dry_run:
-        wiring.ledger.unlink(first, second, who, reason)
     why = f"{first} and {second} are two devices: {reason} ({who})"
-    released = [Release(verdict, why) for verdict in gone_over(wiring.ledger.standing(), {first, second})]
-    if not manner.as_json:
-        show.say(f"{first} and {second} are two devices" + (" (not recorded: a dry run)" if manner.dry_run else ""))
+    released = [Release(verdict, why) for verdict in gone_over(wiring.ledger.standing(), first, second)]
+
+    def remember() -> None:
+        if not manner.dry_run:
+            wiring.ledger.unlink(first, second, who, reason)
+        if not manner.as_json:
+            show.say(f"{first} and {second} are two devices" + (" (not recorded: a dry run)" if manner.dry_run else ""))
+
     if released:
         attribution = attribute(look_around(wiring, PLACES))
-        carry_out(wiring, attribution, manner, released=released)
-    elif manner.as_json:
+        carry_out(wiring, attribution, manner, released=released, once_agreed=remember)
+        return
+    remember()
+    if manner.as_json:
         pair = [objects.link_object(it) for it in wiring.ledger.links({first}) if {it.old, it.new} == {first, second}]
         typer.echo(objects.dump({"links": pair, "outcomes": []}))
-
-
-def gone_over(standing: Sequence[Verdict], pair: Collection[Mac]) -> list[Verdict]:
-    """What went over from one of them to the other, and further from there."""
-    by_id = {verdict.id: verdict for verdict in standing}
-    found: list[Verdict] = []
-    for verdict in standing:
-        source = by_id.get(verdict.follows or "")
-        macs = {*verdict.macs, *(source.macs if source is not None else ())}
-        if source is not None and (source in found or macs.issuperset(pair)):
-            found.append(verdict)
-    return found
 
 
 # --- for top and explain ---------------------------------------------------------------------------------------------
@@ -106,5 +100,12 @@ def family(wiring: Wiring, macs: Collection[Mac]) -> tuple[frozenset[Mac], tuple
 def show_family(macs: Collection[Mac], known: Sequence[Link]) -> None:
     if len(macs) > 1:
         show.say(f"probably one device with {len(macs)} MACs: {', '.join(map(str, sorted(macs)))}")
-    for link in known:
+    for link in _once(known):
         show.say(f"  {link_sentence(link)}")
+
+
+def _once(known: Sequence[Link]) -> list[Link]:
+    """What a person undoes is kept in both directions; the one that never looked like a link is told only if the other
+    did not either."""
+    told = {(link.old, link.new) for link in known if link.because}
+    return [it for it in known if it.because or ((it.new, it.old) not in told and it.old < it.new)]

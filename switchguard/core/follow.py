@@ -1,8 +1,10 @@
 """A penalty goes over to the MAC that its device has now, as a verdict of its own, and ends with the one it follows.
 
 Each penalty goes over to each MAC once: whoever lifts what went over has the last word. It is a rule's verdict like any
-other, so no exemption is overridden on the way, and the brakes count it. A link that turns out to be wrong, or that a
-person undoes, ends what it carried over.
+other, so no exemption is overridden on the way, and the brakes count it. A link that turns out to be wrong ends what it
+carried over. Between two MACs that a person has told apart nothing stays that came from the one to the other, directly
+or by others in between: that goes by the MACs of the penalties, not by what a pass remembers, which may have begun
+before the person spoke.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -34,11 +36,15 @@ def follow(
 ) -> tuple[Decision, tuple[Link, ...]]:
     """The decision with what goes over and what no longer does, and the links, which remember what went over."""
     decision = _without_orphans(decision, links)
-    there = present(attribution)
+    there, apart = present(attribution), _told_apart(links)
     taken: list[Verdict] = []
     after: list[Link] = []
     for link in links:
-        carried = tuple(_carried(link, decision.standing, there, policy, now))
+        carried = tuple(
+            it
+            for it in _carried(link, decision.standing, there, policy, now)
+            if not _came_over(it, decision.standing, apart)
+        )
         taken += carried
         after.append(replace(link, followed=(*link.followed, *(it.follows or "" for it in carried))))
     standing = tuple(sorted((*decision.standing, *taken), key=lambda it: (it.since, it.id)))
@@ -81,11 +87,17 @@ def _followed(verdict: Verdict, link: Link, client: Client, policy: Policy, now:
 def _without_orphans(decision: Decision, links: Iterable[Link]) -> Decision:
     """What went over ends with what it follows, and with the link that carried it."""
     stand = {verdict.id for verdict in decision.standing}
-    wrong = {(link.new, id_): _broken(link) for link in links for id_ in link.followed if _broken(link)}
+    apart = _told_apart(links)
+    wrong = {(link.new, id_): _contradicted(link) for link in links for id_ in link.followed if _contradicted(link)}
+    undone = {it.id: why for it in decision.standing if (why := _came_over(it, decision.standing, apart))}
     ends: list[Release] = []
-    while orphans := [it for it in decision.standing if it.id in stand and _why_orphan(it, stand, wrong)]:
-        ends += [Release(it, _why_orphan(it, stand, wrong)) for it in orphans]
-        stand -= {it.id for it in orphans}
+    while orphans := [
+        Release(it, why)
+        for it in decision.standing
+        if it.id in stand and (why := undone.get(it.id) or _why_orphan(it, stand, wrong))
+    ]:
+        ends += orphans
+        stand -= {it.verdict.id for it in orphans}
     kept = tuple(it for it in decision.standing if it.id in stand)
     return replace(decision, standing=kept, released=(*decision.released, *ends))
 
@@ -98,10 +110,52 @@ def _why_orphan(verdict: Verdict, stand: Collection[str], wrong: Mapping[tuple[M
     return broken or (ORPHANED if verdict.follows not in stand else "")
 
 
-def _broken(link: Link) -> str:
-    if link.undone is not None:
-        return f"{link.old} and {link.new} are two devices: {link.undone}"
-    return f"{link.old} and {link.new} are two devices: {', '.join(link.because)}" if not link.confidence else ""
+def _contradicted(link: Link) -> str:
+    if link.undone is not None or link.confidence:
+        return ""
+    return f"{link.old} and {link.new} are two devices: {', '.join(link.because)}"
+
+
+# --- what a person has told apart ------------------------------------------------------------------------------------
+
+Pairs = Mapping[tuple[Mac, Mac], str]
+"""Two MACs that are two devices, in either order, and who says so."""
+
+
+def _told_apart(links: Iterable[Link]) -> Pairs:
+    undone = [link for link in links if link.undone is not None]
+    why = {(link.old, link.new): f"{link.old} and {link.new} are two devices: {link.undone}" for link in undone}
+    return {(new, old): why[old, new] for old, new in why} | why
+
+
+def _came_over(verdict: Verdict, standing: Iterable[Verdict], apart: Pairs) -> str:
+    """Why it should not have come here, if it came from a MAC that is another device's; empty: it should."""
+    if verdict.follows is None or not apart:
+        return ""
+    came_from = sorted({mac for it in _followed_by(verdict, standing) for mac in _macs(it)})
+    pairs = ((old, new) for new in sorted(_macs(verdict)) for old in came_from)
+    return next((apart[pair] for pair in pairs if pair in apart), "")
+
+
+def _followed_by(verdict: Verdict, standing: Iterable[Verdict]) -> Iterator[Verdict]:
+    """What it follows, and what that follows, and so on."""
+    by_id = {it.id: it for it in standing}
+    at = by_id.get(verdict.follows or "")
+    while at is not None:
+        yield at
+        at = by_id.get(at.follows or "")
+
+
+def gone_over(standing: Sequence[Verdict], one: Mac, other: Mac) -> tuple[Verdict, ...]:
+    """What came from one of them to the other, by whatever way, and further from there."""
+    apart = {(one, other): "apart", (other, one): "apart"}
+    found = {it.id for it in standing if _came_over(it, standing, apart)}
+    return tuple(
+        it for it in standing if it.id in found or any(above.id in found for above in _followed_by(it, standing))
+    )
+
+
+# --- small things ----------------------------------------------------------------------------------------------------
 
 
 def _goes_over(verdict: Verdict) -> bool:

@@ -274,7 +274,9 @@ def _grown(before: Link | None, link: Link, policy: IdentityPolicy, judged: bool
 
 
 def link_sentence(link: Link) -> str:
-    """`02:…:77:07 is probably what was 02:…:07, confidence 0.97: …`."""
+    """`02:…:77:07 is probably what was 02:…:07, confidence 0.97: …`; if nothing ever looked like it, what was said."""
+    if link.undone is not None and not link.because:
+        return f"{link.old} and {link.new} are two devices: {link.undone}"
     undone = f"; undone: {link.undone}" if link.undone is not None else ""
     told = ", ".join(link.because)
     return f"{link.new} is probably what was {link.old}, confidence {link.confidence:.2f}: {told}{undone}"

@@ -6,9 +6,14 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+import typer
 from test_command_line import MAC, Prompt, write_site
 
-from switchguard.core.model import ClientId, Device, FdbEntry, Mac, NatUsage, Neighbor, Reading, Role, Snapshot
+from switchguard.cli.act import show_and_ask
+from switchguard.cli.options import Manner
+from switchguard.cli.wiring import Wiring
+from switchguard.core.changes import Change, Plan, Slot
+from switchguard.core.model import ClientId, Device, FdbEntry, Mac, NatUsage, Neighbor, Reading, Role, Snapshot, Station
 from switchguard.core.penalties import Block, Verdict
 from switchguard.core.traces import Identities, Link
 from switchguard.edge.ledger import SqlLedger
@@ -87,6 +92,46 @@ def test_unlink_of_two_that_nothing_went_over_between_only_remembers(prompt: Pro
     assert said.status == 0
     assert said.object["outcomes"] == []
     assert len(said.object["links"]) == 2
+
+
+def test_unlink_of_the_first_and_the_last_of_three_lifts_what_came_by_the_one_in_between(prompt: Prompt) -> None:
+    prompt.types("unlink", str(MAC), str(THIRD), "--yes")
+    ledger = SqlLedger(prompt.site / "state/switchguard.db")
+    assert [it.id for it in ledger.standing()] == ["first", "second"]
+    ledger.close()
+
+
+def test_what_was_undone_is_told_once(prompt: Prompt, picture: Path) -> None:
+    prompt.types("unlink", str(MAC), str(SECOND), "--reason", "two laptops", "--yes")
+    prompt.types("unlink", str(MAC), "02:00:00:00:00:99", "--reason", "Tom's")
+    said = " ".join(prompt.types("explain", str(MAC), "--from", str(picture)).out.split())
+    assert "confidence 0.00" not in said
+    assert said.count("undone: two laptops (") == 1
+    assert said.count("are two devices: Tom's (") == 1
+    rows = prompt.types("links").out
+    assert "0.97" in rows
+    assert rows.count("0.00") == 1
+
+
+def test_what_nobody_agreed_to_is_not_remembered(prompt: Prompt) -> None:
+    """There is something to push, and nobody to ask."""
+    slot = Slot("sw1", "block", Station(mac=SECOND, vlan=10))
+    plan, remembered = Plan(NOW, (Change(slot, Block(), None),)), list[str]()
+    with pytest.raises(typer.Exit) as left:
+        show_and_ask(Wiring.of(prompt.site), plan, Manner(), lambda: None, lambda: remembered.append("two devices"))
+    assert (left.value.exit_code, remembered) == (3, [])
+
+
+def test_what_is_agreed_to_is_remembered_before_it_is_done(prompt: Prompt) -> None:
+    said = list[str]()
+    show_and_ask(
+        Wiring.of(prompt.site),
+        Plan(NOW),
+        Manner(yes=True),
+        lambda: said.append("released"),
+        lambda: said.append("two devices"),
+    )
+    assert said == ["two devices", "released"]
 
 
 def test_a_dry_run_of_unlink_remembers_nothing(prompt: Prompt) -> None:

@@ -4,16 +4,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+import pytest
 from builders import NOON, arp, fdb, ip, mac, network, swarm, usage
 from identity_builders import MINUTE, sketch
 
 from switchguard.core.attribute import attribute
-from switchguard.core.follow import follow, suspects
+from switchguard.core.follow import follow, gone_over, suspects
 from switchguard.core.model import ClientId, Lease, Mac, NatUsage, Snapshot
 from switchguard.core.penalties import Block, Decision, Notify, PastPenalty, Verdict
 from switchguard.core.policy import IdentityPolicy, Policy
 from switchguard.core.same import present, seen_again
-from switchguard.core.traces import KEPT_PRINTS, Arrivals, Identities
+from switchguard.core.traces import KEPT_PRINTS, Arrivals, Identities, Link
 
 RULES = IdentityPolicy()
 POLICY = Policy(identity=RULES)
@@ -146,6 +147,52 @@ def test_it_ends_when_somebody_says_that_they_are_two_devices() -> None:
     later, _ = went_over(undone, 5, decision.standing)
     assert later.standing == (VERDICT,)
     assert [release.why for release in later.released] == [f"{CULPRIT} and {FRESH} are two devices: two laptops (ada)"]
+
+
+def test_it_ends_though_the_pass_that_carried_it_over_began_before_somebody_said_so() -> None:
+    """Such a pass does not get to note on the link what went over."""
+    before = changed_its_mac()
+    decision, _ = went_over(before)
+    undone = replace(before, links=tuple(replace(it, undone="two laptops (ada)") for it in before.links))
+    assert undone.links[0].followed == ()
+    later, _ = went_over(undone, 5, decision.standing)
+    assert later.standing == (VERDICT,)
+    assert [release.why for release in later.released] == [f"{CULPRIT} and {FRESH} are two devices: two laptops (ada)"]
+
+
+THIRD = Mac(0xDA0000000008)
+
+
+def chain() -> tuple[Verdict, ...]:
+    """It went over to the second MAC, and on to the third."""
+    second = replace(VERDICT, id="v2", client=ClientId(f"mac:{FRESH}"), macs=(FRESH,), follows="v1")
+    third = replace(VERDICT, id="v3", client=ClientId(f"mac:{THIRD}"), macs=(THIRD,), follows="v2")
+    return VERDICT, second, third
+
+
+def apart(one: Mac, other: Mac) -> Link:
+    return Link(one, other, 0.0, (), NOON, NOON, undone="two laptops (ada)")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "left"),
+    [(CULPRIT, FRESH, ["v1"]), (CULPRIT, THIRD, ["v1", "v2"]), (THIRD, FRESH, ["v1", "v2"]), (FRESH, mac(99), None)],
+)
+def test_two_devices_have_nothing_from_each_other_by_whatever_way(one: Mac, other: Mac, left: list[str] | None) -> None:
+    later, _ = went_over(Identities(links=(apart(one, other),)), 5, chain())
+    assert [it.id for it in later.standing] == left or ["v1", "v2", "v3"]
+    lifted = {it.id for it in gone_over(chain(), one, other)}
+    assert {it.verdict.id for it in later.released} == lifted
+
+
+def test_nor_does_it_go_over_by_another_way_again() -> None:
+    """The first and the fresh MAC were told apart; the one in between was linked with both."""
+    known = changed_its_mac()
+    second = replace(VERDICT, id="v2", client=ClientId(f"mac:{CULPRIT}"), macs=(CULPRIT,), follows="v0")
+    first = replace(VERDICT, id="v0", client=ClientId(f"mac:{THIRD}"), macs=(THIRD,))
+    told = replace(known, links=(*known.links, apart(FRESH, THIRD)))
+    assert went_over(told, standing=[first, second])[0].standing == (first, second)
+    assert len(went_over(known, standing=[first, second])[0].standing) == 3
 
 
 def test_it_ends_when_both_are_seen_at_once() -> None:
