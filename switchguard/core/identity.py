@@ -10,7 +10,7 @@ odds are the product of all (Bayes' rule with independent evidence), and whoever
     arrival   3 or 0.2                    a MAC never seen before, or one that was here earlier and has come back
               * 2                         if it is a locally administered one, as randomised MACs are
               * (1 - gap / within)        gap: from when the old one was last seen; at least 0.1
-    place     1 + 29 / n                  the same access port, with n MACs on it: a wall socket tells much, a radio
+    place     1 + 29 / n**2               the same access port, with n MACs on it: a wall socket tells much, a radio
               0.3                         cell little. Another port: whoever moves is not the usual case
     told      30 / names, at least 1      the same DHCP hostname, which `names` clients have, a product's name at least
                                           ten; 0.05 for another one
@@ -29,15 +29,17 @@ in common: neither port nor anything told nor peers. Who inherits an address inh
 has of it, so the peers of an address that the old one had count only if all its sessions began since.
 
 The weights are chosen, not measured, so that no single observation decides (docs/identity.md has what each comes to):
-port, arrival and a randomised MAC alone make 0.64; the very same peers elsewhere 0.31; both together 0.98. Whoever
-copies somebody's hostname and client identifier in order to pass the blame on needs that MAC never to have been seen,
-its owner's port, or its owner's peers as well.
+port, arrival and a randomised MAC alone make 0.64; the very same peers elsewhere 0.31; both together 0.98. Port and
+peers are not independent where people share a room and a torrent, hence n**2: from five MACs on a port they make less
+than 0.8 together. Whoever copies somebody's hostname and client identifier in order to pass the blame on needs that MAC
+never to have been seen, its owner's port, or its owner's peers as well.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from heapq import nlargest
 from math import prod
 
 from switchguard.core.model import Mac
@@ -65,6 +67,8 @@ SLACK = timedelta(seconds=5)
 """Tables of one poll are not read at the same moment."""
 ENOUGH = 16
 """Remote hosts, below which a set says nothing about whose it is."""
+BESIDE = 200
+"""With so many others that have traces a set of remote hosts is compared, those with most of them."""
 WORTH_NOTING = 0.2
 """A link less certain than this is nobody's business."""
 
@@ -154,7 +158,7 @@ def _place(old: Trace, new: Trace, scene: Scene) -> Iterator[Reason]:
         return
     there = max(1, len(scene.on_port.get((old.device, old.port), frozenset()) - {old.mac}))
     crowd = "" if there == 1 else f", with {there} MACs on it"
-    yield Reason(1 + SAME_PORT / there, f"on the same port, {old.device} {old.port}{crowd}", common=True)
+    yield Reason(1 + SAME_PORT / there**2, f"on the same port, {old.device} {old.port}{crowd}", common=True)
 
 
 def _told(old: Trace, new: Trace, scene: Scene) -> Iterator[Reason]:
@@ -215,9 +219,18 @@ def _closest(ones: Iterable[Print], others: Sequence[Print]) -> Similarity | Non
 
 
 def floors(traces: Iterable[Trace], others: Sequence[Print]) -> Mapping[Mac, float]:
-    """As Scene has it: for each trace, how alike its newest remote hosts are to somebody else's, at least."""
-    closest = ((trace.mac, _closest(trace.prints[-1:], others)) for trace in traces)
+    """As Scene has it: for each trace, how alike its newest remote hosts are to somebody else's, at least.
+
+    Whoever has a trace as well, being under a penalty too, is certainly somebody else if both were there at once.
+    """
+    everybody = tuple(traces)
+    closest = ((it.mac, _closest(it.prints[-1:], (*others, *_beside(it, everybody)))) for it in everybody)
     return {mac: max(COMMON, found.low) for mac, found in closest if found is not None}
+
+
+def _beside(trace: Trace, everybody: Iterable[Trace]) -> Sequence[Print]:
+    newest = (it.prints[-1] for it in everybody if it.prints and it.mac != trace.mac and both_there(it, trace))
+    return nlargest(BESIDE, newest, key=lambda it: (it.remotes, it.sketch))
 
 
 def _by_low(found: Similarity) -> tuple[float, float]:

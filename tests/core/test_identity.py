@@ -172,6 +172,28 @@ def test_not_even_behind_the_same_access_point(seed: int) -> None:
     assert all(link.confidence < POLICY.follow_above for link in recognise([old], [other], there, POLICY))
 
 
+@pytest.mark.parametrize(("peers", "nodes", "macs"), [(300, 20, 6), (300, 20, 10), (150, 10, 6), (120, 15, 6)])
+def test_nor_in_a_small_swarm_behind_a_small_one(peers: int, nodes: int, macs: int) -> None:
+    """Nobody else shows what the swarm has in common, and what they have is nearly everything."""
+    for seed in range(20):
+        swarm = Swarm(peers, seed)
+        old = talking(trace(randomised(1), NOON - 30 * MINUTE, NOON), swarm.joined(peers * 19 // 20, nodes))
+        swarm.later(2)
+        other = talking(trace(randomised(2), NOON + 2 * MINUTE), swarm.joined(peers * 19 // 20, nodes))
+        crowd = frozenset(randomised(number) for number in range(2, 2 + macs))
+        there = replace(scene(NOON + 3 * MINUTE, (old, other)), on_port={("sw1", "Gi0/7"): crowd})
+        assert all(link.confidence < POLICY.follow_above for link in recognise([old], [other], there, POLICY))
+
+
+@pytest.mark.parametrize("macs", range(5, 40))
+def test_from_five_macs_on_a_port_it_takes_more_than_the_port_and_the_same_peers(macs: int) -> None:
+    crowd = frozenset(randomised(number) for number in range(7, 7 + macs))
+    at_once = replace(NEW, appeared=NOON, first_seen=NOON)
+    crowded = replace(scene(NOON + MINUTE, (OLD, at_once)), on_port={("sw1", "Gi0/7"): crowd})
+    (link,) = recognise([OLD], [at_once], crowded, POLICY)
+    assert link.confidence < POLICY.follow_above
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_who_is_still_there_shows_what_a_swarm_has_in_common(seed: int) -> None:
     """Of a small swarm everybody knows nearly everybody: alike, and no evidence, as the third one shows."""

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from builders import NOON, arp, fdb, ip, mac, network, swarm, usage
-from identity_builders import MINUTE, sketch
+from identity_builders import MINUTE, Swarm, sketch
 
 from switchguard.core.attribute import attribute
 from switchguard.core.follow import follow, gone_over, suspects
@@ -101,6 +101,30 @@ def test_a_hostname_comes_from_the_lease() -> None:
     lease = Lease("dhcp", ip(7), CULPRIT, "Toms-Laptop", "ff:01:02")
     (trace,) = after(Identities(), replace(look(0, CULPRIT), leases=(lease,)), CULPRIT).traces
     assert (trace.hostname, trace.client_id) == ("toms-laptop", "ff:01:02")
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("suspected", [False, True])
+def test_who_is_under_a_penalty_too_shows_what_a_swarm_has_in_common(seed: int, suspected: bool) -> None:
+    """Three at an access point share a torrent. One is blocked and leaves, another one stays, a stranger comes."""
+    swarm = Swarm(200, seed)
+    hosts = {who: sorted(swarm.joined(190, nodes=10)) for who in (CULPRIT, mac(8), FRESH)}
+
+    def sees(minutes: float, *who: Mac) -> Snapshot:
+        there = [*who, *(mac(100 + number) for number in range(2))]
+        looks = [look(minutes, one, port="Gi0/7", number=7 + number) for number, one in enumerate(there)]
+        nat = [talks(7 + number, hosts[one], 5.0, 30.0 if one == FRESH else 300.0) for number, one in enumerate(who)]
+        rows = tuple(row for it in looks for row in it.fdb)
+        return replace(looks[0], nat=tuple(nat), neighbors=tuple(it.neighbors[-1] for it in looks), fdb=rows)
+
+    suspects = (CULPRIT, mac(8)) if suspected else (CULPRIT,)
+    known = Identities()
+    for minutes in (0, 1):
+        known = after(known, sees(minutes, CULPRIT, mac(8)), *suspects)
+    for minutes in (3, 4):
+        known = after(known, sees(minutes, mac(8), FRESH), *suspects, newcomers=[FRESH])
+    linked = {(it.old, it.new): it.confidence for it in known.links}
+    assert linked.get((CULPRIT, FRESH), 0.0) < 0.5
 
 
 # --- going over ------------------------------------------------------------------------------------------------------
