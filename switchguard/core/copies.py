@@ -11,7 +11,8 @@ It is *certain* that there are two stations, not one that moved, when
   at its first broadcast. In different VLANs no broadcast tells, so there it takes as long as tables remember (300 s);
 * it came back to a port within a minute, or changed ports three times and more within half an hour. People carry
   machines about, but not so;
-* two DHCP clients use it.
+* two DHCP clients use it. Another name for the same address is another client if the MAC is on several ports, or the
+  former name has come back; on one port it is a machine with another name.
 
 What is spared: moving once, whatever the ports. Uplinks, behind which every MAC is seen. Going back and forth between
 ports that both have several other stations (access points that do not announce themselves). Aggregates on two switches
@@ -45,7 +46,7 @@ from switchguard.core.model import (
     Station,
     Table,
 )
-from switchguard.core.namesakes import namesakes
+from switchguard.core.namesakes import Namesake, namesakes
 from switchguard.core.pairs import Peers, peers, twin, whole
 from switchguard.core.penalties import Notify, Verdict
 from switchguard.core.topology import Place, Sightings, Uplinks, is_aggregate, port_key
@@ -227,8 +228,15 @@ def _trail(mac: Mac, sights: Iterable[Sight], view: _Network) -> _Trail:
 
 
 def _judge(
-    mac: Mac, trail: _Trail, namesake: str | None, disputed: bool, shared: Collection[frozenset[Place]], view: _Network
+    mac: Mac,
+    trail: _Trail,
+    doubled: Namesake | None,
+    disputed: bool,
+    shared: Collection[frozenset[Place]],
+    view: _Network,
 ) -> Contested | None:
+    on_one_port = len(trail.ports) <= 1
+    namesake = None if doubled is None or (doubled.renamed and on_one_port) else doubled.why
     turns = _in_turns(trail, view)
     both = _both(trail, shared, view) if disputed else None
     if turns or both:

@@ -7,13 +7,15 @@ contradicts it means a second station, a second system on the same machine, or a
 * two client identifiers with an address each, both of which are in use: a machine that boots over the network tells
   another identifier before its system starts, and leaves that first address alone;
 * another hostname or identifier for the very same address (the server knows clients by their MAC), while the older
-  lease would still hold.
+  lease would still hold. By itself that is a machine that was given another name, and whoever is about to be blocked
+  could do it at will: it counts if the former name has come back since, or if the MAC is on several ports (copies.py).
 
 IPv4 and IPv6 leases are never compared: a DUID is no client identifier. What is not told contradicts nothing.
 """
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import combinations
 
@@ -21,6 +23,15 @@ from switchguard.core.model import Address, Lease, Mac, Snapshot
 
 _LONGEST = 40
 """Characters of a name that are told: it is text from the network."""
+
+
+@dataclass(frozen=True, slots=True)
+class Namesake:
+    """Which leases of a MAC contradict each other."""
+
+    why: str
+    renamed: bool = False
+    """It is but another name for the same address, and the former one has not come back."""
 
 
 def superseded(old: Snapshot, new: Snapshot) -> tuple[Lease, ...]:
@@ -36,19 +47,53 @@ def superseded(old: Snapshot, new: Snapshot) -> tuple[Lease, ...]:
     return tuple(_in_order({lease for lease in (*old.superseded, *gone) if _holds(lease, new.at)}))
 
 
-def namesakes(snapshot: Snapshot, in_use: Collection[Address]) -> Mapping[Mac, str]:
-    """MAC -> which leases contradict each other. `in_use` are addresses that some table shows to be there now."""
+def namesakes(snapshot: Snapshot, in_use: Collection[Address]) -> Mapping[Mac, Namesake]:
+    """By MAC. `in_use` are addresses that some table shows to be there now."""
+    current, former = _by_mac(snapshot.leases, snapshot.at), _by_mac(snapshot.superseded, snapshot.at)
+    found = (
+        (mac, _namesake(current.get(mac, []), former.get(mac, []), in_use)) for mac in current.keys() | former.keys()
+    )
+    return {mac: it for mac, it in found if it is not None}
+
+
+def _by_mac(leases: Iterable[Lease], now: datetime) -> Mapping[Mac, list[Lease]]:
     theirs: dict[Mac, list[Lease]] = defaultdict(list)
-    for lease in (*snapshot.leases, *snapshot.superseded):
-        if _holds(lease, snapshot.at):
+    for lease in leases:
+        if _holds(lease, now):
             theirs[lease.mac].append(lease)
-    several = ((mac, leases) for mac, leases in theirs.items() if len(leases) > 1)
-    return {mac: why for mac, leases in several if (why := next(_reasons(_in_order(leases), in_use), None))}
+    return {mac: _in_order(its) for mac, its in theirs.items()}
 
 
-def _reasons(leases: Iterable[Lease], in_use: Collection[Address]) -> Iterator[str]:
+def _namesake(current: Collection[Lease], former: Collection[Lease], in_use: Collection[Address]) -> Namesake | None:
+    """A pair of addresses at the same time says more than another name for one address."""
+    if len(current) + len(former) < 2:
+        return None
+    both = next(_reasons(current, in_use, of_one_address=False), None)
+    if both is not None:
+        return Namesake(both)
+    why = next(_reasons(_in_order((*current, *former)), in_use), None)
+    return None if why is None else Namesake(why, renamed=not _came_back(current, former))
+
+
+def _came_back(current: Iterable[Lease], former: Collection[Lease]) -> bool:
+    """A name that was given up is told again, and one in between is not."""
+    for lease in current:
+        theirs = [it for it in former if it.address == lease.address]
+        if any(_same(it, lease) for it in theirs) and any(_contradict(it, lease) for it in theirs):
+            return True
+    return False
+
+
+def _same(one: Lease, other: Lease) -> bool:
+    told = (one.hostname and other.hostname) or (one.client_id and other.client_id)
+    return bool(told) and not _contradict(one, other)
+
+
+def _reasons(leases: Iterable[Lease], in_use: Collection[Address], *, of_one_address: bool = True) -> Iterator[str]:
     for one, other in combinations(leases, 2):
         if one.address.version != other.address.version or not _contradict(one, other):
+            continue
+        if one.address == other.address and not of_one_address:
             continue
         both_used = one.address == other.address or {one.address, other.address} <= set(in_use)
         if both_used or not _alike(_label(one), _label(other)):

@@ -243,12 +243,40 @@ def test_only_what_contradicts_counts(leases: list[Lease], is_it: bool) -> None:
     assert doubled(*leases) is is_it
 
 
-def test_another_name_for_the_same_address_contradicts_the_lease_that_still_holds() -> None:
-    ends = NOON + 60 * MINUTE
-    before = look(0 * SECOND, *at(HOME), leases=[lease(7, "anna", until=ends)])
-    after = look(5 * MINUTE, *at(HOME), leases=[lease(7, "mallory", until=ends)])
+ENDS = NOON + 60 * MINUTE
+
+
+def named(minutes: float, name: str, *places: Place, ident: str | None = None) -> Snapshot:
+    return look(minutes * MINUTE, *at(*(places or (HOME,))), leases=[lease(7, name, ident, until=ENDS)])
+
+
+def test_who_gives_himself_another_name_is_no_copy() -> None:
+    """Or whoever is about to be blocked would do so."""
+    looks = named(0, "anna"), named(5, "mallory"), named(10, "mallory")
+    assert watched(*looks).contested == {}
+    assert watched(named(0, "anna", ident="01:aa"), named(5, "anna", ident="00:bb")).contested == {}
+
+
+def test_nor_who_does_so_twice() -> None:
+    assert watched(named(0, "anna"), named(5, "mallory"), named(10, "eve")).contested == {}
+
+
+def test_two_names_that_take_turns_for_one_address_are_two_clients() -> None:
+    looks = named(0, "anna"), named(5, "mallory"), named(10, "anna")
+    (found,) = watched(*looks).contested.values()
+    assert (found.certain, found.why) == (
+        True,
+        "two DHCP clients use it: anna (10.10.0.7) and mallory (10.10.0.7)",
+    )
+    assert watched(*looks, named(15, "mallory")).contested[mac(7)].certain
+    assert watched(*looks, look(61 * MINUTE, *at(HOME), leases=[lease(7, "anna")])).contested == {}
+
+
+def test_another_name_at_another_port_contradicts_the_lease_that_still_holds() -> None:
+    before, after = named(0, "anna"), named(5, "mallory", AWAY)
     assert watched(before, after).contested[mac(7)].certain
-    late = look(61 * MINUTE, *at(HOME), leases=[lease(7, "mallory")])
+    assert suspect_of(watched(before, after)) == AWAY
+    late = look(61 * MINUTE, *at(AWAY), leases=[lease(7, "mallory")])
     assert watched(before, late).contested == {}
 
 
