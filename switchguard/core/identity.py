@@ -67,7 +67,7 @@ SLACK = timedelta(seconds=5)
 """Tables of one poll are not read at the same moment."""
 ENOUGH = 16
 """Remote hosts, below which a set says nothing about whose it is."""
-BESIDE = 200
+BESIDE = 50
 """With so many others that have traces a set of remote hosts is compared, those with most of them."""
 WORTH_NOTING = 0.2
 """A link less certain than this is nobody's business."""

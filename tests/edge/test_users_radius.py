@@ -246,6 +246,14 @@ def test_a_file_that_has_just_been_renamed_is_missed_by_nobody(file: Path) -> No
     assert (read.told, read.note) == ((told("alice", "10.99.0.7", 20),), "")
 
 
+def test_a_damaged_file_is_said_and_the_others_count(file: Path) -> None:
+    write(file, start(20))
+    write(file.with_name("detail-1.gz"), "not compressed at all\n")
+    read = detail(file).read(NOW)
+    assert read.told == (told("alice", "10.99.0.7", 20),)
+    assert "detail-1.gz is damaged: Not a gzipped file" in read.note
+
+
 def test_a_directory_beside_the_files_is_none_of_them(file: Path) -> None:
     write(file, start(20))
     file.with_name("detail-old").mkdir()

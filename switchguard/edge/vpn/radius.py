@@ -84,10 +84,10 @@ class Detail:
                 wrong += self._read_on(file, at)
             except FileNotFoundError:
                 continue  # renamed or removed since we looked: the next reading has it under its new name
-            except OSError as error:
-                raise CannotRead(f"{file}: {error.strerror or error}") from None
             except (EOFError, zlib.error, BadGzipFile) as error:
                 wrong.append(f"{file} is damaged: {error}")
+            except OSError as error:
+                raise CannotRead(f"{file}: {error.strerror or error}") from None
         oldest = (at - REACH).timestamp() * 1e9
         self._tails = [it for it in self._tails if it.written >= oldest]
         for it in [it for it in self._open.values() if at - it.heard > SILENT]:
@@ -118,7 +118,8 @@ class Detail:
                 except ValueError as error:
                     yield f"{file}: a record that makes no sense ({error}): {shown(' '.join(record[:3]))}"
             written = os.fstat(stream.fileno()).st_mtime_ns
-        self._tails = [*(it for it in self._tails if it is not tail), tail_at(beginning, offset, written)]
+        if offset:
+            self._tails = [*(it for it in self._tails if it is not tail), tail_at(beginning, offset, written)]
 
     def _take(self, record: list[str], now: datetime) -> None:
         """One record. ValueError if it makes no sense."""
