@@ -4,7 +4,8 @@ One name per line, or a URL whose host is meant, as lists of trackers have them
 (`udp://tracker.example.org:1337/announce`); `#` begins a comment. Names may be written in any script (IDNA 2008, RFC
 5891, with the mapping of UTS 46) and come out in ASCII. A wildcard, a name of one label, or anything that a resolver's
 configuration could misread is an error with its line: nothing of the list comes into the zone but letters, digits,
-hyphens, underscores and dots.
+hyphens, underscores and dots, and no label that begins with `rpz-`, by which a policy zone means clients, addresses and
+servers instead of names.
 
 Formats: `rpz`, a response policy zone (BIND, Unbound, Knot Resolver, PowerDNS Recursor); `unbound`, local zones;
 `dnsmasq`, lines for conf-dir. Types that the target has no address for are answered with nothing, never from upstream.
@@ -28,6 +29,9 @@ TTL_S = 60
 """Short, so that a name that is taken off the list comes back within a minute."""
 LONGEST = 200
 """Octets of a name. DNS has 253 of them, and the name of a policy zone comes after it."""
+TRIGGER = "rpz-"
+"""So begin the labels that make a policy zone's record a rule about clients or addresses: `32.1.0.0.127.rpz-client-ip`
+leads everything that 127.0.0.1 asks for to the target."""
 SHOWN = 5
 """So many bad lines are told at once."""
 
@@ -91,6 +95,8 @@ def ascii_form(name: str) -> str:
         raise ValueError(f"{name!r} is no name of a host")
     if len(labels) < 2 or labels[-1].isdigit():
         raise ValueError(f"{name!r} is no name of a host below some domain")
+    if trigger := next((label for label in labels if label.startswith(TRIGGER)), ""):
+        raise ValueError(f"{name!r} would be a rule of a policy zone, not a name: no label may begin like {trigger!r}")
     return made
 
 

@@ -76,6 +76,11 @@ def test_a_list_of_names_and_urls_is_read_and_what_is_left_out_is_told(names: Na
         (f"{'a' * 64}.example", f"'{'a' * 64}.example' is no name of a host"),
         (f"{'a.' * 110}example", f"'{'a.' * 110}example' is no name of a host"),
         ("udp://", "'udp://' has no host"),
+        (
+            "32.1.0.0.127.rpz-client-ip",
+            "'32.1.0.0.127.rpz-client-ip' would be a rule of a policy zone, not a name: "
+            "no label may begin like 'rpz-client-ip'",
+        ),
     ],
 )
 def test_a_bad_line_is_named(tmp_path: Path, line: str, why: str) -> None:
@@ -103,6 +108,23 @@ def test_no_list_an_empty_one_and_a_binary_one_are_errors(tmp_path: Path) -> Non
         read_names(tmp_path / "absent")
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "32.1.0.0.127.rpz-client-ip",
+        "udp://0.0.0.0.0.RPZ-IP:6969/announce",
+        "ns.example.org.rpz-nsdname",
+        "24.0.2.0.192.rpz-nsip.",
+        "tracker.rpz-drop",
+        "rpz-passthru.example.org",
+        "32.1.0.0.127.\N{FULLWIDTH LATIN SMALL LETTER R}pz-client-ip",
+    ],
+)
+def test_a_rule_of_a_policy_zone_is_no_name_whatever_the_format(line: str) -> None:
+    with pytest.raises(ValueError, match="would be a rule of a policy zone"):
+        ascii_form(line.partition("://")[2].partition(":")[0] or line)
+
+
 @given(st.text(alphabet=st.characters(codec="utf-8"), max_size=80))
 def test_whatever_a_list_says_nothing_but_a_plain_name_comes_out(line: str) -> None:
     try:
@@ -112,6 +134,7 @@ def test_whatever_a_list_says_nothing_but_a_plain_name_comes_out(line: str) -> N
     assert set(made) <= set(string.ascii_lowercase + string.digits + "-_.")
     assert len(made) <= 200
     assert ascii_form(made) == made
+    assert not any(label.startswith("rpz-") for label in made.split("."))
 
 
 def test_the_list_of_the_conference_is_good() -> None:
@@ -248,3 +271,21 @@ def test_no_other_way_to_a_listed_name_is_told(form: Format, names: Names, tmp_p
         for kind in (AAAA, TXT, HTTPS):
             status, found = ask(port, LISTED[1], kind)
             assert (status in (0, 3), found) == (True, []), kind
+
+
+def test_a_rule_about_clients_in_a_policy_zone_would_lead_everybody_away(tmp_path: Path) -> None:
+    """Why such a line may not get into a list: a real resolver obeys it."""
+    with resolver(
+        "rpz", zone(("tracker.example.org", "8.0.0.0.127.rpz-client-ip"), (PAGE,), "rpz", 1), tmp_path
+    ) as port:
+        assert ask(port, "www.innocent.example", A) == (0, [PAGE.packed])
+
+
+@pytest.mark.parametrize("form", ["rpz", "unbound", "dnsmasq"])
+def test_a_listed_name_like_the_policy_zones_own_leads_nothing_else_away(form: Format, tmp_path: Path) -> None:
+    """`switchguard.rpz` is what the zone itself is called; names of digits, and such without a policy's prefix, too."""
+    listed = ("switchguard.rpz", "www.switchguard.rpz", "rpz.example.org", "32.1.0.0.127.rpzclient-ip.example")
+    with resolver(form, zone(listed, (PAGE,), form, 1), tmp_path) as port:
+        assert [ask(port, name, A) for name in listed] == [(0, [PAGE.packed])] * len(listed)
+        for name in ("www.innocent.example", "example.org", "1.0.0.127.example"):
+            assert ask(port, name, A) == (0, [WORLD[0].packed]), name
