@@ -28,6 +28,8 @@ from switchguard.core.policy import Policy
 
 LATE = timedelta(hours=1)
 """Whoever becomes known (a mail address, a registry that could not be read) is told of no notice older than this."""
+PEOPLE = ("mac:", "user:", "address:")
+"""How the identities of clients begin whose devices are somebody's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +192,10 @@ class _Writer:
         )
 
     def _name(self, verdict: Verdict) -> str:
-        """To whom any of its MACs is registered, else the VPN user."""
+        """To whom any of its MACs is registered, else the VPN user. Nobody, where a port is meant: its MAC may be that of
+        the victim, whom somebody else pretends to be."""
+        if not verdict.client.startswith(PEOPLE):
+            return ""
         registered = (self.register.owners[mac] for mac in verdict.macs if mac in self.register.owners)
         sort, _, name = verdict.client.partition(":")
         return next(registered, name if sort == "user" else "")

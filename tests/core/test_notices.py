@@ -20,6 +20,7 @@ from switchguard.core.penalties import (
     Finding,
     Notify,
     Penalty,
+    Quarantine,
     RateLimit,
     Refusal,
     Release,
@@ -199,6 +200,15 @@ def test_the_registry_knows_better_than_the_pattern() -> None:
 def test_the_pattern_is_for_vpn_users_only() -> None:
     telling = replace(TELLING, operators=0, zones=frozenset(), users="{user}@vpn.example.org")
     assert told(news(verdict(7, Notify())), telling=telling, register=Register({mac(7): "Ada"})) == []
+
+
+@pytest.mark.parametrize("penalty", [Notify(), Quarantine(99)])
+def test_the_owner_of_a_copied_mac_is_not_told_that_it_was_them(penalty: Penalty) -> None:
+    """The finding about the port of the copy has the copied MAC, which is registered to its victim."""
+    copy = replace(verdict(7, penalty), client=ClientId("interface:sw2 Gi0/5"))
+    made = letters(news(copy, put=[copy]), POLICY, TELLING, REGISTER)
+    assert [it.to for it in made] == [TO_ZONE, *TO_OPERATORS]
+    assert {it.facts.person for it in made} == {""}
 
 
 def test_a_language_that_nobody_can_write_becomes_the_sites() -> None:
