@@ -226,7 +226,8 @@ def _probation(
 
 
 def on_probation(freed: Verdict, probation: Probation, policy: Policy, now: datetime) -> Verdict:
-    """What a penalty is followed by that ends now; never harder than the client's zone allows."""
+    """What a penalty is followed by that ends now; never harder than the client's zone allows. It follows no other
+    penalty any more: it ends by its own time, and not with that one."""
     return replace(
         freed,
         id=identify(freed.client, f"probation {freed.rule}", now),
@@ -235,6 +236,7 @@ def on_probation(freed: Verdict, probation: Probation, policy: Policy, now: date
         until=now + probation.lasts,
         because=f"on probation after {penalty_phrase(freed.penalty)}: {freed.because}",
         probation=True,
+        follows=None,
     )
 
 

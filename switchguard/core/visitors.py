@@ -106,10 +106,11 @@ def faces(attribution: Attribution, verdicts: Iterable[Verdict]) -> Faces:
 
 
 def names(verdict: Verdict, address: Address) -> bool:
-    """Whether a verdict is about this address by its own words: it was sentenced with it, or lies in its subnet."""
+    """Whether a verdict is about this address by its own words: it was sentenced with it, or lies in its subnet.
+    Probation has the addresses that its client was once sentenced with; one of them may be a neighbour's by now."""
     network = verdict.network
     inside = network is not None and network.version == address.version and address in network
-    return inside or address in verdict.addresses
+    return inside or (address in verdict.addresses and not verdict.probation)
 
 
 def liftable(case: Case) -> bool:

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from switchguard.core.decide import decide
+from switchguard.core.follow import follow
 from switchguard.core.model import Attribution, Client, ClientId, Mac
-from switchguard.core.penalties import Block, Notify, Penalty, Quarantine, RateLimit, SessionCap, Verdict
+from switchguard.core.penalties import Block, Decision, Notify, Penalty, Quarantine, RateLimit, SessionCap, Verdict
 from switchguard.core.policy import Policy, Probation, Rule, Sentence, Zone
 from switchguard.core.visitors import Case, LetMeBack, faces, let_back, liftable, names
 
@@ -109,6 +110,13 @@ def test_what_was_sentenced_just_now_names_its_addresses_itself() -> None:
     assert names(replace(VERDICT, addresses=(), network=ip_network("10.10.0.0/24")), ELSEWHERE)
 
 
+def test_probation_does_not_name_the_addresses_of_the_penalty_before() -> None:
+    """Its client may have had another one for hours, and a neighbour that one."""
+    (_, (watched,)) = let_back([Case(VERDICT, "naughty_factor", "in force")], POLICY, LetMeBack(), NOW)
+    assert not names(watched, ADDRESS)
+    assert names(replace(watched, network=ip_network("10.10.0.0/24")), ELSEWHERE)
+
+
 # --- what a visitor may lift -----------------------------------------------------------------------------------------
 
 
@@ -147,6 +155,14 @@ def test_probation_follows_and_is_an_offence_no_more() -> None:
     assert watched.id != VERDICT.id
     decision = decide((), [watched], (), POLICY, NOW + HOUR)
     assert (decision.standing, [it.verdict for it in decision.released]) == ((), [watched])
+
+
+def test_probation_after_a_penalty_that_followed_another_outlives_that_one() -> None:
+    followed = replace(VERDICT, follows="v0")
+    _, (watched,) = let_back([Case(followed, "naughty_factor", "in force")], POLICY, LetMeBack(), NOW)
+    assert watched.follows is None
+    decision, _ = follow(Decision((watched,)), (), seen(), POLICY, NOW)
+    assert (decision.standing, decision.released) == ((watched,), ())
 
 
 def test_the_pages_own_probation_goes_before_the_rules_and_none_is_needed() -> None:
