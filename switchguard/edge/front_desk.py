@@ -36,14 +36,17 @@ class FrontDesk:
         return self._known(seen, address)
 
     def let_back(self, address: Address) -> bool:
-        """Whether anything was lifted. LedgerError if the ledger cannot be written."""
+        """Whether the visitor is let back, by this press or by one just before. LedgerError if the ledger cannot be
+        written."""
         granted, known = self.landing.let_me_back, self.find(address)
         if granted is None or known is None:
             return False
         now = self.clock()
         releases, watched = let_back(known.cases, self.policy, granted, now)
+        if not releases:
+            return any(case.state == "ending" for case in known.cases)
         who = f"whoever is at {address}"
-        return bool(releases) and self.ledger.let_back(releases, watched, who, now, granted.per_day)
+        return self.ledger.let_back(releases, watched, who, now, granted.per_day)
 
     def _known(self, seen: Faces, address: Address) -> Known:
         meant = seen.of(address)

@@ -168,7 +168,7 @@ class SqlLedger:
             return tuple(_penalty_record(row, held) for row in connection.execute(query))
 
     def wishes(self, releases: Sequence[Release], at: datetime) -> int:
-        """How often these clients were let back at their own wish, in the day before."""
+        """How often these clients were let back at their own wish, in the day before, with whichever MAC."""
         with self._store.reading() as connection:
             return rows.wishes(connection, releases, at - A_DAY)
 
@@ -176,16 +176,21 @@ class SqlLedger:
         self, releases: Sequence[Release], watched: Sequence[Verdict], who: str, at: datetime, per_day: int
     ) -> bool:
         """A client's own wish: these penalties end, others take their place, and the rules count from the beginning.
-        False, and nothing is changed, if that was wished `per_day` times already, however many ask at once."""
+        False, and nothing is changed, if that was wished `per_day` times already, however many ask at once. Whoever
+        presses twice has wished once: what has ended in the meantime is granted, and nothing takes its place."""
         with self._store.writing() as connection:
-            if rows.wishes(connection, releases, at - A_DAY) >= per_day:
+            lifted = rows.still_standing(connection, releases)
+            if lifted and rows.wishes(connection, lifted, at - A_DAY) >= per_day:
                 return False
+            causes = {(it.verdict.client, it.verdict.rule) for it in lifted}
             for verdict in watched:
-                rows.sentence(connection, verdict, at)
-            for release in releases:
+                if (verdict.client, verdict.rule) in causes:
+                    rows.sentence(connection, verdict, at)
+            for release in lifted:
                 rows.end(connection, release, at)
                 rows.count_anew(connection, release.verdict)
-                rows.tell(connection, at, who, rows.LET_BACK, release.why, rows.verdict_subjects(release.verdict))
+                whose = rows.verdict_subjects(release.verdict) | rows.same_device(connection, release.verdict)
+                rows.tell(connection, at, who, rows.LET_BACK, release.why, whose)
         return True
 
     # --- slots -------------------------------------------------------------------------------------------------------

@@ -90,14 +90,33 @@ def forget_routine(
     return len(gone)
 
 
+def still_standing(connection: Connection, releases: Sequence[Release]) -> tuple[Release, ...]:
+    """Those whose penalty nobody has ended in the meantime."""
+    table, wanted = tables.penalties.c, [it.verdict.id for it in releases]
+    stand = select(table.id).where(table.id.in_(wanted), table.released_at.is_(None))
+    here = set(connection.execute(stand).scalars())
+    return tuple(it for it in releases if it.verdict.id in here)
+
+
 def wishes(connection: Connection, releases: Sequence[Release], since: datetime) -> int:
-    """Moments at which a client of these was let back: several penalties at once are one wish. A new address makes no
-    new client."""
-    who = {str(it) for release in releases for it in (release.verdict.client, *release.verdict.macs)}
+    """Moments at which a client of these was let back: several penalties at once are one wish. Neither a new address
+    nor a new MAC makes a new client."""
+    who = set().union(*(same_device(connection, release.verdict) for release in releases))
     subject, event = tables.event_subjects.c, tables.events.c
     concerned = select(subject.event).where(subject.subject.in_(who))
     asked = select(event.at).where(event.what == LET_BACK, event.at > since, event.id.in_(concerned)).distinct()
     return len(connection.execute(asked).all())
+
+
+def same_device(connection: Connection, verdict: Verdict) -> set[str]:
+    """Its client and MACs, and those of the penalty that it follows, and so on: one device under several names."""
+    table, found, ids = tables.penalties.c, {verdict.id: verdict}, {verdict.follows} - {None}
+    while ids := ids - found.keys():
+        texts = connection.execute(select(table.verdict).where(table.id.in_(ids))).scalars()
+        before = [load(Verdict, text) for text in texts]
+        found |= {it.id: it for it in before}
+        ids = {it.follows for it in before} - {None}
+    return {str(name) for it in found.values() for name in (it.client, *it.macs)}
 
 
 def count_anew(connection: Connection, verdict: Verdict) -> None:

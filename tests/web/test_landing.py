@@ -9,12 +9,14 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
-from reception import CONTACT, CULPRIT, GRANTED, MACS, MINUTE, NEIGHBOUR, NOW, Reception, verdict
+from reception import CONTACT, CULPRIT, GRANTED, MACS, MINUTE, NEIGHBOUR, NOW, Reception, address_of, verdict
 
+from switchguard.core.changes import Change, Plan, Slot
+from switchguard.core.decide import decide
 from switchguard.core.model import Mac
-from switchguard.core.penalties import Block, Notify, PastPenalty, Quarantine, RateLimit, SessionCap
+from switchguard.core.penalties import Block, Notify, PastPenalty, Quarantine, RateLimit, Release, SessionCap
 from switchguard.core.policy import Probation
-from switchguard.core.visitors import Landing, LetMeBack
+from switchguard.core.visitors import Case, Landing, LetMeBack, let_back
 from switchguard.web.landing import API
 
 CLEAR = "Nothing is held against you"
@@ -79,6 +81,21 @@ def test_old_knowledge_is_none(reception: Reception) -> None:
     reception.now += timedelta(minutes=16)
     page = reception.get()
     assert (page.status_code, "We cannot tell right now" in page.text, CAPPED in page.text) == (503, True, False)
+
+
+def test_after_a_change_of_addresses_probation_is_its_clients_and_not_the_neighbours(reception: Reception) -> None:
+    """The pass that begins it decides some seconds after its tables were read."""
+    caught = verdict(SessionCap(50), until=NOW)
+    reception.sentence(caught)
+    decided = decide((), [caught], (), reception.policy, NOW + timedelta(seconds=5))
+    (watched,) = decided.standing
+    reception.ledger.sentence(decided.standing, decided.released, watched.since)
+    put = Change(Slot("gw1", "cap", address=address_of("10.10.0.50")), None, watched.penalty, (watched.id,))
+    reception.ledger.intend(Plan(NOW, (put,)))
+    reception.lift()
+    reception.look({CULPRIT: MACS[NEIGHBOUR], "10.10.0.50": MACS[CULPRIT]})
+    assert CLEAR in reception.text(CULPRIT)
+    assert "limited to 200 connections" in reception.text("10.10.0.50")
 
 
 @pytest.mark.parametrize(
@@ -191,8 +208,46 @@ def test_many_presses_at_once_are_counted_one_by_one(tmp_path: Path) -> None:
     pressed = token(reception)
     with ThreadPoolExecutor(5) as pool:
         answers = [it.status_code for it in pool.map(lambda _: reception.press(pressed), range(5))]
-    assert sorted(answers) == [303, 409, 409, 409, 409]
+    assert answers == [303] * 5, "whoever taps twice is let back in, and is not told that it was refused"
     assert len([it for it in reception.ledger.history() if it.what == "let back"]) == 1
+
+
+def test_two_presses_of_the_same_moment_are_one_wish_with_one_probation(reception: Reception) -> None:
+    """The second one was read before the first one was written down."""
+    again(reception, 0)
+    (caught,) = reception.ledger.standing()
+    case = Case(caught, "naughty_factor", "in force")
+    for later in (timedelta(0), timedelta(microseconds=1)):
+        lifted, watched = let_back([case], reception.policy, LetMeBack(), NOW + later)
+        assert reception.ledger.let_back(lifted, watched, "a visitor", NOW + later, per_day=2)
+    assert [it.since for it in reception.ledger.standing()] == [NOW]
+    assert reception.ledger.wishes(lifted, NOW + MINUTE) == 1
+
+
+def test_what_somebody_else_lifted_in_the_meantime_gets_no_probation(reception: Reception) -> None:
+    swarm, probing = verdict(SessionCap(50)), verdict(SessionCap(50), "probing")
+    reception.sentence(swarm, probing)
+    cases = [Case(swarm, "naughty_factor", "in force"), Case(probing, "connections", "in force")]
+    own = LetMeBack(2, Probation(SessionCap(200), MINUTE))
+    lifted, watched = let_back(cases, reception.policy, own, NOW)
+    reception.ledger.sentence((), [Release(swarm, "by hand")], NOW)
+    assert reception.ledger.let_back(lifted, watched, "a visitor", NOW, per_day=2)
+    assert [(it.rule, it.probation) for it in reception.ledger.standing()] == [("probing", True)]
+
+
+def test_a_new_mac_of_the_same_device_brings_no_new_wishes(reception: Reception) -> None:
+    """The neighbour's MAC is the same device: the penalty went over to it."""
+    own = verdict(SessionCap(50), id="own", since=NOW)
+    over = verdict(SessionCap(50), address=NEIGHBOUR, id="over", since=NOW, follows="own")
+    reception.sentence(own, over)
+    reception.look()
+    assert reception.press(token(reception)).status_code == 303
+    reception.lift()
+    reception.now += MINUTE
+    assert "Possible once more" in reception.text(NEIGHBOUR)
+    assert reception.press(token(reception, NEIGHBOUR), NEIGHBOUR).status_code == 303
+    again(reception, 1)
+    assert "as often as is possible" in reception.text(), "nor has the device more wishes with its first MAC"
 
 
 def test_there_is_no_button_unless_the_site_grants_it(tmp_path: Path) -> None:
