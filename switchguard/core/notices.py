@@ -192,8 +192,8 @@ class _Writer:
         )
 
     def _name(self, verdict: Verdict) -> str:
-        """To whom any of its MACs is registered, else the VPN user. Nobody, where a port is meant: its MAC may be that of
-        the victim, whom somebody else pretends to be."""
+        """To whom any of its MACs is registered, else the VPN user. Nobody, where a port is meant: its MAC may be its
+        victim's, which somebody else has copied."""
         if not verdict.client.startswith(PEOPLE):
             return ""
         registered = (self.register.owners[mac] for mac in verdict.macs if mac in self.register.owners)

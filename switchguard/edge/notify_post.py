@@ -5,6 +5,7 @@ waits and goes together. A server that could not be reached is left alone for th
 not answered in time until it does, so that a round is bounded by the number of servers, not of letters.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,8 @@ from switchguard.edge.notify_settings import NoticeSettings
 from switchguard.edge.notify_texts import Message, sample_letter
 from switchguard.errors import LedgerError
 from switchguard.ports import Secret
+
+log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 30.0
 """For letters that another process wrote."""
@@ -79,7 +82,7 @@ class Postman:
         for addressee in self._outbox.due(self._clock()):
             if self._stopping.is_set():
                 break
-            made += self._serve(addressee, unreachable)
+            made += self._spared(addressee, unreachable)
         return tuple(made)
 
     def test(self, to: Sequence[Addressee]) -> tuple[Delivery, ...]:
@@ -97,6 +100,17 @@ class Postman:
         return (*operators, *zones)
 
     # --- one round ---------------------------------------------------------------------------------------------------
+
+    def _spared(self, addressee: str, unreachable: set[Secret]) -> list[Delivery]:
+        """Whatever goes wrong with one addressee's messages, the others get theirs."""
+        try:
+            return self._serve(addressee, unreachable)
+        except LedgerError:
+            raise
+        except Exception as error:  # process boundary: templates and services are strangers' programs
+            log.exception("a notice failed in a way that it should not")
+            self._outbox.wait(addressee, now := self._clock(), now + FIRST_PAUSE)
+            return [Delivery(addressee, 0, f"a defect: {type(error).__name__}: {error}")]
 
     def _serve(self, addressee: str, unreachable: set[Secret]) -> list[Delivery]:
         now, pace = self._clock(), self._settings.pace
@@ -193,6 +207,9 @@ class Postman:
                 pause_s = self._pause_s()
             except LedgerError as error:
                 self._tell("the outbox cannot be read", why=str(error))
+            except Exception as error:  # process boundary: without this thread nobody is told anything
+                log.exception("a round of notices failed in a way that it should not")
+                self._tell("a round of notices failed", why=f"{type(error).__name__}: {error}")
             self._asked.wait(pause_s)
 
     def _pause_s(self) -> float:

@@ -20,7 +20,6 @@ from jinja2 import (
     FileSystemLoader,
     StrictUndefined,
     Template,
-    TemplateError,
     TemplateNotFound,
     TemplateSyntaxError,
     meta,
@@ -91,10 +90,10 @@ class Texts:
     def _render(self, sort: str, language: str, names: Names) -> Message:
         try:
             return _message(self._theirs.get_template(f"{sort}.{language}.txt"), names)
-        except (TemplateError, _NoSubject, ArithmeticError, LookupError, TypeError, ValueError, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - process boundary: a template is a stranger's program
             fallback = language if (SHIPPED / f"{sort}.{language}.txt").exists() else "en"
             ours = _message(self._ours.get_template(f"{sort}.{fallback}.txt"), names)
-            return replace(ours, trouble=f"{sort}.{language}.txt: {error}; ours was used")
+            return replace(ours, trouble=f"{sort}.{language}.txt: {_why(error)}; ours was used")
 
     def check(self, folder: Path) -> None:
         """SiteError with file and line for the first template that a site has and that would not do."""
@@ -122,10 +121,10 @@ class Texts:
             raise SiteError(f"is not UTF-8 text: {error}", str(file)) from error
         except _NoSubject as error:
             raise SiteError(str(error), str(file), 1) from error
-        except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        except SiteError:
+            raise
+        except Exception as error:  # process boundary: a template is a stranger's program
             raise SiteError(_why(error), str(file), _line(error, file)) from error
-        except OSError as error:
-            raise SiteError(f"cannot be read: {error.strerror}", str(file)) from error
 
 
 def read_texts(folder: Path) -> Texts:
@@ -230,8 +229,12 @@ def _why(error: Exception) -> str:
             return f"reaches for what a template may not: {error}"
         case TemplateNotFound():
             return f"there is no template {error}"
+        case OSError():
+            return f"cannot be read: {error.strerror}"
+        case RecursionError():
+            return "goes in circles: something includes or calls itself"
         case _:
-            return str(error)
+            return str(error) or type(error).__name__
 
 
 def _line(error: Exception, file: Path) -> int | None:

@@ -287,15 +287,37 @@ def test_the_thread_sends_what_it_is_nudged_for(world: World) -> None:
         postman.stop()
 
 
-def test_a_template_that_breaks_at_run_time_loses_no_notice(world: World) -> None:
+@pytest.mark.parametrize(
+    "own",
+    [
+        "{{ 1 // (offence - 3) }}",
+        "{% if offence > 2 %}{{ macs|dictsort }}{% endif %}",
+        "{% if offence > 2 %}{% include 'begins.en.txt' %}{% endif %}",
+        "{% if offence > 2 %}{{ person.nope }}{% endif %}",
+    ],
+)
+def test_a_template_that_breaks_at_run_time_loses_no_notice(world: World, own: str) -> None:
     (world.folder / "notices").mkdir()
-    own = "Subject: hi\n\n{{ 1 // (offence - 3) }}\n"
-    (world.folder / "notices/begins.en.txt").write_text(own)
+    (world.folder / "notices/begins.en.txt").write_text(f"Subject: hi\n\n{own}\n")
     world.write(letter(offence=3))
     with smtp(world.mail, world.port):
         world.postman().round()
     assert world.mail.subjects() == [("ada@example.org", "Your device in our network")]
     assert any("begins.en.txt" in it and "ours was used" in it for it in world.said)
+
+
+def test_a_letter_that_cannot_be_written_keeps_no_other_one_waiting(world: World) -> None:
+    """A language that a site has taken away again, an old letter that nobody foresaw: whatever it is."""
+    world.operators = (Secret("json://127.0.0.1:9"),)
+    strange = replace(letter(), to=replace(FIRST, name="no number"))
+    with smtp(world.mail, world.port):
+        postman = world.postman()
+        postman.start()
+        world.write(strange, letter(BOB, name="v2"))
+        postman.nudge()
+        assert world.mail.wait_for(1)
+        assert postman._thread.is_alive()
+        postman.stop()
 
 
 # --- how often -------------------------------------------------------------------------------------------------------

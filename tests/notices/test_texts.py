@@ -92,6 +92,10 @@ def test_a_sites_own_language_needs_words_and_three_templates(tmp_path: Path) ->
         ("Subject:\n\nhello", ":1: the first line has to be 'Subject: …'"),
         ("Subject: x\n{{ ''.__class__.__mro__ }}", ":2: reaches for what a template may not"),
         ("Subject: x\n{% include 'other.txt' %}", "other.txt"),
+        ("Subject: x\n{% include 'begins.en.txt' %}", ":2: goes in circles"),
+        ("Subject: x\n{% macro again() %}{{ again() }}{% endmacro %}\n{{ again() }}", ":2: goes in circles"),
+        ("Subject: x\n{{ person | xmlattr }}", ":2: 'str' object has no attribute 'items'"),
+        ("Subject: x\n{{ macs | dictsort }}", ":2: 'list' object has no attribute 'items'"),
         ("Subject: x\n{% for n in range(10000000) %}{% endfor %}", ":2: Range too big"),
     ],
 )
