@@ -1,7 +1,8 @@
 """The languages of the page: texts from TOML files, and numbers, times and spans as each language writes them.
 
 A site's own `landing/xx.toml` replaces single texts of a language, or adds one, where English stands in for what it
-does not say. Every text may only name the placeholders that the English one has: a typing error is found at the start.
+does not say. Every text may only name the placeholders that the English one has, and these as they are: a typing error
+is found at the start.
 """
 
 import re
@@ -142,4 +143,8 @@ def _placeholders(text: str | list[str]) -> Iterator[str]:
     for line in [text] if isinstance(text, str) else text:
         if not isinstance(line, str):
             raise ValueError("a list of texts is expected")
-        yield from (name for _, name, _, _ in Formatter().parse(line) if name is not None)
+        for _, name, spec, conversion in Formatter().parse(line):
+            if spec or conversion:
+                raise ValueError(f"write {{{name}}} alone, without ! and : and what follows them")
+            if name is not None:
+                yield name

@@ -146,9 +146,13 @@ def test_a_ledger_that_cannot_be_read_is_named(site: Path) -> None:
         ("{{ view.titel }}", ":1: 'switchguard.web.story.View object' has no attribute 'titel'"),
         ("<p>\n{% for x in y %}\n", ":2: Unexpected end of template."),
         ("{% include 'other.html' %}", ":1: no template is called 'other.html'"),
+        ("<p>\n{{ 1 + 'a' }}", ":2: unsupported operand type(s) for +: 'int' and 'str'"),
+        ("<p>\n{{ 1 / 0 }}", ":2: division by zero"),
+        ("{{ view.tone | dictsort }}", ":1: 'str' object has no attribute 'items'"),
+        ("<p>\n{% include 'page.html' %}", ":2: goes in circles: something includes or calls itself"),
     ],
 )
-def test_a_template_that_names_what_is_not_there_is_found_at_the_start(site: Path, template: str, why: str) -> None:
+def test_a_template_with_a_mistake_is_found_at_the_start(site: Path, template: str, why: str) -> None:
     (site / "landing").mkdir()
     (site / "landing" / "page.html").write_text(template)
     done = types(site, "web", "landing", "--listen", "127.0.0.1:0")

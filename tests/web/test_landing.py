@@ -443,3 +443,22 @@ def test_a_ledger_that_fails_is_an_apology_and_a_line_in_the_log(
     assert (page.status_code, "We cannot tell right now" in page.text) == (503, True)
     (record,) = [it for it in caplog.records if it.name == "switchguard.landing"]
     assert "no such table: notes" in record.__dict__["why"]
+
+
+@pytest.mark.parametrize(
+    "mistake", ["{{ nope }}", "{{ 1 / 0 }}", "{% include 'page.html' %}", "{{ view.tone|dictsort }}"]
+)
+def test_a_template_that_fails_at_a_visitor_is_replaced_by_ours_and_a_line_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, mistake: str
+) -> None:
+    (tmp_path / "landing").mkdir()
+    own = f"{{{{ view.title }}}}\n{{% if view.wishes == 7 %}}{mistake}{{% endif %}}"
+    (tmp_path / "landing" / "page.html").write_text(own)
+    reception = Reception(tmp_path, Landing(let_me_back=LetMeBack(7)))
+    reception.look()
+    assert reception.text() == f"{CLEAR}\n"
+    again(reception, 0)
+    page = reception.get()
+    assert (page.status_code, "Possible 7 more times" in page.text) == (200, True)
+    (record,) = [it for it in caplog.records if it.name == "switchguard.landing"]
+    assert f"{tmp_path}/landing/page.html:2: " in record.__dict__["why"]
