@@ -20,7 +20,7 @@ from switchguard.edge.logs import configure_logs
 from switchguard.errors import BadTarget, UnknownPlugin
 from switchguard.web.landing import Page
 from switchguard.web.paper import Paper
-from switchguard.web.serving import serve
+from switchguard.web.serving import Bounds, serve
 from switchguard.web.story import View, view
 from switchguard.web.words import languages
 
@@ -59,7 +59,8 @@ def landing(
         signal.signal(number, stop)
     if wiring.ledger.faces() is None:
         show.complain("no pass of `switchguard run` is in this ledger yet: until there is one, the page knows nobody")
-    serve(page.app(), host, port, lambda bound: announce(host, bound, page, as_json))
+    bounds = Bounds(proxies=page.landing.trusted_proxies)
+    serve(page.app(), host, port, lambda bound: announce(host, bound, page, as_json), bounds)
 
 
 def page_of(wiring: Wiring) -> Page:

@@ -25,20 +25,20 @@ def visitor_address(peer: str, forwarded: str, trusted: Iterable[Network]) -> Ad
     ValueError if a trusted proxy says something that is no address.
     """
     proxies = tuple(trusted)
-    address = _address(peer)
+    address = peer_address(peer)
     named = [part.strip() for part in forwarded.split(",")] if forwarded.strip() else []
-    while named and _within(address, proxies):
-        address = _address(named.pop())
+    while named and within(address, proxies):
+        address = peer_address(named.pop())
     return address
 
 
-def _address(text: str) -> Address:
+def peer_address(text: str) -> Address:
     """Without the zone of a link-local address; IPv4 in its IPv6 spelling is IPv4."""
     found = ip_address(text.partition("%")[0])
     return found.ipv4_mapped or found if isinstance(found, IPv6Address) else found
 
 
-def _within(address: Address, networks: Iterable[Network]) -> bool:
+def within(address: Address, networks: Iterable[Network]) -> bool:
     return any(address.version == it.version and address in it for it in networks)
 
 

@@ -8,8 +8,9 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import StringIO
@@ -111,6 +112,108 @@ def test_neither_silence_nor_size_holds_it_up(site: Path) -> None:
             assert fetch(url)[0] == 200
             process.send_signal(signal.SIGTERM)
             assert process.wait(PATIENCE_S) == 0
+
+
+def dial(port: int, here: str) -> socket.socket:
+    line = socket.create_connection(("127.0.0.1", port), timeout=10, source_address=(here, 0))
+    line.sendall(b"GET / HTTP/1.1\r\nX: ")
+    return line
+
+
+def is_open(line: socket.socket) -> bool:
+    """Whether the other side waits for more."""
+    line.settimeout(0.2)
+    try:
+        return line.recv(1) != b""
+    except TimeoutError:
+        return True
+    except ConnectionResetError:
+        return False
+
+
+def visits(port: int, here: str) -> bool:
+    try:
+        with dial(port, here) as line:
+            line.sendall(b"x\r\nHost: x\r\nConnection: close\r\n\r\n")
+            return line.recv(12) == b"HTTP/1.1 200"
+    except ConnectionError:
+        return False
+
+
+def test_one_host_with_more_connections_than_there_are_keeps_nobody_else_out(site: Path) -> None:
+    looked(site)
+    with serving(site) as (url, _):
+        port = int(url.rstrip("/").rpartition(":")[2])
+        with ExitStack() as held:
+            lines = [held.enter_context(dial(port, "127.0.0.2")) for _ in range(520)]
+            assert visits(port, "127.0.0.3")
+            assert [is_open(it) for it in (lines[0], lines[19], lines[20], lines[-1])] == [True, True, False, False]
+        assert eventually(lambda: visits(port, "127.0.0.2")), "and may come again when it has closed them"
+
+
+def eventually(holds: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + PATIENCE_S
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+BRIEF = """\
+from ipaddress import ip_network
+from switchguard.web.serving import Bounds, serve
+
+def app(environ, start):
+    start("200 OK", [("Content-Length", "2")])
+    return [b"ok"]
+
+bounds = Bounds(per_address=2, request_s=1.0, look_every_s=1, proxies=(ip_network("127.0.0.9/32"),))
+serve(app, "127.0.0.1", 0, lambda port: print(port, flush=True), bounds)
+"""
+
+
+@pytest.fixture
+def brief() -> Iterator[int]:
+    """The port of a server with little patience."""
+    process = subprocess.Popen([sys.executable, "-c", BRIEF], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield int(process.stdout.readline())
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("drop", [b"x", b"\r\n"])
+def test_a_request_that_drips_is_not_waited_for(brief: int, drop: bytes) -> None:
+    began = time.monotonic()
+    with socket.create_connection(("127.0.0.1", brief)) as line:
+        line.sendall(b"GET / HTTP/1.1\r\nX: " if drop == b"x" else drop)
+        while is_open(line):
+            assert time.monotonic() - began < PATIENCE_S / 2, "it waits for ever"
+            with suppress(OSError):
+                line.sendall(drop)
+
+
+def test_a_connection_that_is_used_stays(brief: int) -> None:
+    with socket.create_connection(("127.0.0.1", brief)) as line:
+        line.settimeout(10)
+        for _ in range(8):
+            line.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            answer = b""
+            while not answer.endswith(b"ok"):
+                piece = line.recv(1000)
+                assert piece, "it was closed"
+                answer += piece
+            time.sleep(0.4)
+
+
+def test_everybody_comes_by_the_sites_own_proxy(brief: int) -> None:
+    with ExitStack() as held:
+        lines = {here: [held.enter_context(dial(brief, here)) for _ in range(4)] for here in ("127.0.0.8", "127.0.0.9")}
+        assert [is_open(it) for it in lines["127.0.0.9"]] == [True] * 4
+        assert visits(brief, "127.0.0.9")
 
 
 def test_a_port_in_use_is_named(site: Path) -> None:
