@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from switchguard.core.clauses import clauses
 from switchguard.core.model import Address, ClientId, Mac, NatUsage
 from switchguard.core.penalties import Finding, Penalty, Unit, Verdict
 
@@ -26,6 +27,7 @@ class Facts:
     since: datetime
     until: datetime | None
     because: str
+    """For those who run the network."""
     macs: tuple[Mac, ...] = ()
     addresses: tuple[Address, ...] = ()
     offence: int = 1
@@ -40,6 +42,8 @@ class Facts:
     """Why it ended, where it has."""
     note: str = ""
     """For those who run the network: why nothing was done."""
+    measured: str = ""
+    """What of `because` its client may read."""
 
 
 def facts(
@@ -74,6 +78,7 @@ def facts(
         zone=zone,
         ended=ended,
         note=note,
+        measured=", ".join(it.group() for it in clauses(verdict).values()),
     )
 
 

@@ -29,6 +29,7 @@ from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from switchguard.core.advice import TROUBLES, Words, advice
+from switchguard.core.decide import TIME_IS_UP
 from switchguard.core.explain import client_phrase, penalty_phrase
 from switchguard.core.letters import Addressee, Event, Facts, Letter
 from switchguard.core.model import ClientId, Mac
@@ -155,8 +156,9 @@ def sample_letter(to: Addressee, at: datetime) -> Letter:
 
 
 def _names(letter: Letter, words: Words, zone: tzinfo) -> Names:
-    """Every name that a person's template has, and an item of a digest."""
-    told = letter.facts
+    """Every name that a person's template has, and an item of a digest. What the rules say of others, and what people
+    wrote for their colleagues, is not for the person."""
+    told, for_person = letter.facts, letter.to.kind == "person"
     said = advice(told, words, zone)
     macs, addresses = [str(it) for it in told.macs], [str(it) for it in told.addresses]
     return {
@@ -175,9 +177,9 @@ def _names(letter: Letter, words: Words, zone: tzinfo) -> Names:
         "action": penalty_phrase(told.penalty),
         "since": said.since,
         "until": said.until,
-        "because": _plain(told.because),
+        "because": _plain(told.measured if for_person else told.because),
         "offence": told.offence,
-        "why": _plain(told.ended),
+        "why": "" if for_person and told.ended != TIME_IS_UP else _plain(told.ended),
         "note": _plain(told.note),
     }
 
@@ -281,12 +283,13 @@ def _facts(kind: str, penalty: Penalty, at: datetime, full: bool = True) -> Fact
         client=ClientId("mac:02:00:00:00:00:07"),
         until=at + timedelta(hours=2),
         because="577 of 612 sessions go to different hosts, 93 % active",
+        measured="577 of 612 sessions go to different hosts, 93 % active",
         macs=(Mac(0x020000000007),),
         offence=2,
         sessions=612,
         remotes=577,
         person="Ada",
         zone="delegates",
-        ended="its time is up",
+        ended=TIME_IS_UP,
         note="observe mode: nothing is done",
     )

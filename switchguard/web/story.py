@@ -1,15 +1,14 @@
 """What stands against a visitor -> what the page says, in the visitor's language.
 
-A finding's own sentence is never shown as it is: it is for operators, and may name other people's addresses. Only the
-numbers of known clauses are taken from it.
+A finding's own sentence is never shown as it is: only the numbers of known clauses (clauses.py) are taken from it.
 """
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
+from switchguard.core.clauses import clauses
 from switchguard.core.decide import is_manual
 from switchguard.core.explain import rate
 from switchguard.core.ladder import hardness
@@ -18,23 +17,6 @@ from switchguard.core.visitors import Case, Known
 from switchguard.web.words import Language
 
 Tone = Literal["clear", "held", "told", "ending", "routine", "message"]
-
-_SPAN = r"\d+ (?:d|h|min|s)\b(?: \d+ (?:d|h|min|s)\b)?"
-_DATA = r"[\d.,]+ [kMGT]?B"
-_RATE = r"[\d.,]+ [kMGT]?bit/s"
-FACTS: Mapping[str, re.Pattern[str]] = {
-    "hosts": re.compile(r"(?P<hosts>[\d,]+) of (?P<sessions>[\d,]+) sessions go to different hosts"),
-    "active": re.compile(r"(?P<share>\d+) % active"),
-    "unanswered": re.compile(r"(?P<share>\d+) % unanswered"),
-    "high_ports": re.compile(r"(?P<share>\d+) % to ports above 1024"),
-    "within": re.compile(rf"(?P<connections>[\d,]+) connections within (?P<span>{_SPAN})"),
-    "rhythm": re.compile(rf"(?P<connections>[\d,]+) connections in (?P<span>{_SPAN})"),
-    "quota": re.compile(
-        rf"(?P<used>{_DATA}) (?:received|sent)\b.*, of (?P<allowed>{_DATA}) a (?P<per>hour|day|week|month)"
-    ),
-    "share": re.compile(rf"(?P<rate>{_RATE}) (?:in|out) is (?P<share>\d+)% of the link's (?P<capacity>{_RATE})"),
-}
-"""Clauses of findings that a visitor may read, by the name of their text."""
 
 SWARM, OTHER = "naughty_factor", "other"
 _TOLD_ALIKE = {"nat_pressure": SWARM}
@@ -164,14 +146,9 @@ def _penalty(penalty: Penalty, language: Language) -> tuple[str, str]:
 
 
 def _facts(verdict: Verdict, language: Language) -> Iterator[str]:
-    """Nothing of what a person wrote, and nothing of what a subnet did together."""
-    if is_manual(verdict) or verdict.network is not None:
-        return
-    for name, pattern in FACTS.items():
-        if found := pattern.search(verdict.because):
-            yield language.say(
-                f"fact.{name}", **{key: _value(key, text, language) for key, text in found.groupdict().items()}
-            )
+    for name, found in clauses(verdict).items():
+        values = {key: _value(key, text, language) for key, text in found.groupdict().items()}
+        yield language.say(f"fact.{name}", **values)
 
 
 def _value(key: str, english: str, language: Language) -> str:

@@ -161,6 +161,33 @@ def test_what_a_person_asked_for_is_told_as_such() -> None:
     assert {it.facts.kind for it in made} == {"manual"}
 
 
+@pytest.mark.parametrize(
+    "told_of",
+    [
+        replace(
+            request(7), because="room 12 again, his neighbour eve complained; 577 of 612 sessions go to different hosts"
+        ),
+        replace(
+            verdict(7),
+            because="follows a6d626ffd02b, because it is probably what was 02:00:00:00:00:99; 94 % active",
+            follows="a6d626ffd02b",
+        ),
+        replace(verdict(7), because="it seems to use a copy of 02:00:00:00:00:99, which was on sw1 Gi0/1"),
+    ],
+    ids=["a person's words", "another MAC", "another device"],
+)
+def test_what_is_not_the_clients_own_business_is_for_operators_alone(told_of: Verdict) -> None:
+    (first, *_, last) = letters(news(told_of, put=[told_of]), POLICY, TELLING, REGISTER)
+    assert (first.to, first.facts.measured, last.facts.because) == (TO_ADA, "", told_of.because)
+
+
+def test_of_a_findings_sentence_its_client_reads_its_own_numbers() -> None:
+    because = "the table of gw1 is nearly full, and 577 of 612 sessions go to different hosts, 93 % active (10.10.0.9)"
+    caught = replace(verdict(7), because=f"on probation after a block of its MAC: {because}")
+    (first, *_) = letters(news(caught, put=[caught]), POLICY, TELLING, REGISTER)
+    assert first.facts.measured == "577 of 612 sessions go to different hosts, 93 % active"
+
+
 def test_a_daily_digest_is_due_at_its_hour_of_the_site() -> None:
     berlin = replace(POLICY, zone=ZoneInfo("Europe/Berlin"))
     made = letters(news(verdict(7, Notify())), berlin, replace(TELLING, digest_at=time(7)), REGISTER)

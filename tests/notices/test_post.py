@@ -42,7 +42,7 @@ def verdict(name: str = "v1") -> Verdict:
 def letter(to: Addressee = ADA, name: str = "v1", event: Event = "begins", **changes: Any) -> Letter:
     it = verdict(name)
     told = Facts(name, it.client, "naughty_factor", it.penalty, it.since, it.until, it.because, it.macs, sessions=612,
-                 remotes=577, person=to.name)  # fmt: skip
+                 remotes=577, person=to.name, measured=it.because)  # fmt: skip
     return Letter(to, event, replace(told, **changes), NOON)
 
 
@@ -135,7 +135,7 @@ def test_what_was_told_is_in_the_history_of_the_client(world: World) -> None:
 
 
 def test_a_name_with_a_line_break_begins_no_header_and_no_line(world: World) -> None:
-    world.write(letter(person="Ada\r\nBcc: eve@example.org\r\n\r\nHi", because="fine\r\n.\r\nMAIL FROM:<eve@x>"))
+    world.write(letter(person="Ada\r\nBcc: eve@example.org\r\n\r\nHi", measured="fine\r\n.\r\nMAIL FROM:<eve@x>"))
     (world.folder / "notices").mkdir()
     (world.folder / "notices/begins.en.txt").write_text("Subject: To {{ person }}\n\n{{ because }}\n")
     with smtp(world.mail, world.port):

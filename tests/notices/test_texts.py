@@ -1,5 +1,6 @@
 """Templates and words: four languages that agree, and a mistake is found when the site is read, with its line."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from switchguard.core.advice import TROUBLE_NAMES
-from switchguard.core.letters import Addressee
+from switchguard.core.letters import Addressee, Letter
 from switchguard.edge.notify_texts import SORTS, Texts, read_texts, sample_letter
 from switchguard.edge.penalty_models import KINDS
 from switchguard.edge.words import SHIPPED, read_words
@@ -57,6 +58,21 @@ def test_lines_are_short_enough_for_any_mail_reader(tmp_path: Path, language: st
     text = text_for(read_texts(tmp_path / "none"), kind, language)
     assert max(map(len, text.splitlines())) <= 78
     assert "612" in text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_persons_mail_has_no_word_that_was_meant_for_operators(tmp_path: Path, language: str) -> None:
+    for sort in ("begins", "ends"):
+        written(tmp_path, f"{sort}.{language}.txt", "Subject: x\n{{ because }} {{ why }}")
+    sample = sample_letter(Addressee("person", "1", language=language), NOON)
+    secret = replace(
+        sample.facts, because="his neighbour eve complained", measured="94 % active", ended="eve is content"
+    )
+    both = (replace(sample, facts=secret), Letter(sample.to, "ends", secret, NOON))
+    for folder, letter in product((tmp_path, tmp_path / "none"), both):
+        assert "eve" not in read_texts(folder).message([letter], "room 3", UTC).text
+    staff = replace(sample, to=Addressee("operators", "1", language=language), facts=secret)
+    assert "his neighbour eve complained" in read_texts(tmp_path / "none").message([staff], "", UTC).text
 
 
 # --- a site's --------------------------------------------------------------------------------------------------------

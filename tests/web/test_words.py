@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from reception import BERLIN, NOW
 
+from switchguard.core.clauses import CLAUSES
 from switchguard.core.rules import KINDS
 from switchguard.errors import SiteError
-from switchguard.web.story import FACTS
 from switchguard.web.words import Language, languages
 
 SHIPPED = languages(Path("/nonexistent"))
@@ -46,7 +46,7 @@ def test_a_language_says_everything_that_english_says(language: Language) -> Non
 def test_there_are_words_for_every_rule_about_clients_and_every_number() -> None:
     """`nat_pressure` tells of the same trouble as the factor; the others here are about an interface or a port."""
     assert set(KINDS) - {"nat_pressure", "unusual_traffic", "copied_mac"} <= set(ENGLISH.texts["kind"])
-    assert set(FACTS) <= set(ENGLISH.texts["fact"])
+    assert set(CLAUSES) <= set(ENGLISH.texts["fact"])
 
 
 @pytest.mark.parametrize(
