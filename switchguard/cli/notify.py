@@ -115,11 +115,12 @@ def retry(ctx: typer.Context, as_json: Json = False) -> None:
 def outbox(
     ctx: typer.Context,
     state: Annotated[
-        Literal["waiting", "sent", "failed"] | None, typer.Option(help="Only these; `failed` were given up.")
+        Literal["planned", "waiting", "sent", "failed"] | None,
+        typer.Option(help="Only these; `planned` wait until a device has the penalty, `failed` were given up."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Notices that wait, were sent or were given up, the newest 50, oldest first.
+    """Notices that are planned, wait, were sent or were given up, the newest 50, oldest first.
 
     Example: switchguard notify outbox --state failed
     """
@@ -145,7 +146,9 @@ def about(it: Entry) -> str:
 
 
 def when(it: Entry) -> str:
-    """Until the next attempt, or the moment when it was settled."""
+    """Until the next attempt, or the moment when it was settled; nothing as long as no device has the penalty."""
+    if it.state == "planned":
+        return ""
     if it.settled is not None:
         return f"{it.settled:%Y-%m-%d %H:%M}"
     left = (it.due - clock()).total_seconds()
@@ -161,7 +164,7 @@ def entry_object(it: Entry) -> objects.Json:
         "to": {"kind": to.kind, "name": to.name, "mail": to.mail or None, "language": to.language},
         "state": it.state,
         "written": it.written.isoformat(),
-        "due": it.due.isoformat() if it.settled is None else None,
+        "due": it.due.isoformat() if it.state == "waiting" else None,
         "settled": None if it.settled is None else it.settled.isoformat(),
         "tries": it.tries,
         "trouble": it.trouble,

@@ -41,7 +41,7 @@ class Facts:
     ended: str = ""
     """Why it ended, where it has."""
     note: str = ""
-    """For those who run the network: why nothing was done."""
+    """For those who run the network: why nothing was done. Empty where something was."""
     measured: str = ""
     """What of `because` its client may read."""
 
@@ -122,21 +122,32 @@ class Addressee:
 
 
 Event = Literal["begins", "ends"]
+NOT_DONE = " not done"
+"""How the keys of letters end that say so."""
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One notice of one penalty to one addressee. Two with the same key are the same, whenever they were written."""
+    """One notice of one penalty to one addressee. Two with the same key are the same, whenever they were written. That
+    something was not done is another notice than that it was: whoever heard the one may hear the other."""
 
     to: Addressee
     event: Event
     facts: Facts
     due: datetime
     """Not to be sent before."""
+    once_done: bool = False
+    """Nor before some device has the penalty: what is planned may come to nothing yet."""
 
     @property
     def key(self) -> str:
-        return f"{self.facts.verdict} {self.event} {self.to.kind} {self.to.mail or self.to.name}"
+        done = f"{self.facts.verdict} {self.event} {self.to.kind} {self.to.mail or self.to.name}"
+        return f"{done}{NOT_DONE}" if self.facts.note else done
+
+
+def not_done(why: str) -> str:
+    """The note about a penalty that was wanted."""
+    return f"not done: {why}"
 
 
 def mail_address(text: str) -> str:

@@ -4,8 +4,9 @@ A notice is told once, when it begins; while it stands the same breach says noth
 is how often somebody hears of the same client.
 
 A letter goes to whom it concerns: the person that the device belongs to, the contact of the client's zone, the
-operators. The first two hear of a penalty when it is put on a device and of a notice when it begins, so that nobody is
-told of a block that a safeguard refused. In observe mode, and of limits that are nobody's fault, only operators hear.
+operators. The first two hear of a penalty when a device has it and of a notice when it begins, so that nobody is told
+of a block that a safeguard refused or that failed; the operators are told why nothing was done, and once more when it
+was. In observe mode, and of limits that are nobody's fault, only operators hear.
 Every pass names all that is due, also what earlier ones named: the outbox has each letter once, and somebody who became
 known a little later is told all the same.
 """
@@ -21,7 +22,7 @@ from switchguard.core.changes import Plan
 from switchguard.core.decide import MANUAL, TIME_IS_UP
 from switchguard.core.explain import concerns, release_sentence, verdict_sentence
 from switchguard.core.ladder import in_box, zone_of
-from switchguard.core.letters import Addressee, Contact, Event, Facts, Letter, Register, facts, mail_address
+from switchguard.core.letters import Addressee, Contact, Event, Facts, Letter, Register, facts, mail_address, not_done
 from switchguard.core.model import Attribution, Mode, NatUsage
 from switchguard.core.penalties import Decision, Finding, Notify, Refusal, Verdict
 from switchguard.core.policy import Policy
@@ -136,11 +137,11 @@ class _Writer:
             return
         if refusal is not None and (notice or refusal.safeguard == "exemption"):
             return
-        fresh = news.plan.at - verdict.since <= LATE
-        if self._open() and not verdict.routine and (verdict.id in news.placed or (notice and fresh)):
-            yield from self._to_those_concerned(verdict, "begins")
-        if fresh:
-            yield from self._to_operators(verdict, "begins", note=self._note(verdict, refusal))
+        fresh, placed = news.plan.at - verdict.since <= LATE, verdict.id in news.placed
+        if self._open() and not verdict.routine and (placed or (notice and fresh)):
+            yield from self._to_those_concerned(verdict, "begins", once_done=placed)
+        if fresh or placed:
+            yield from self._to_operators(verdict, "begins", note=self._note(verdict, refusal), once_done=placed)
 
     def ended(self, verdict: Verdict, why: str) -> Iterator[Letter]:
         if isinstance(verdict.penalty, Notify) or verdict.routine or self.telling.ends == "nobody":
@@ -155,23 +156,29 @@ class _Writer:
 
     def _note(self, verdict: Verdict, refusal: Refusal | None) -> str:
         if refusal is not None and verdict.id not in self.news.placed:
-            return f"not done: {refusal.why} [{refusal.safeguard}]"
+            return not_done(f"{refusal.why} [{refusal.safeguard}]")
         observed = verdict.id in self.news.observed or not self._open()
         return "observe mode: nothing is done" if observed and verdict.id not in self.news.placed else ""
 
-    def _to_those_concerned(self, verdict: Verdict, event: Event, why: str = "") -> Iterator[Letter]:
+    def _to_those_concerned(
+        self, verdict: Verdict, event: Event, why: str = "", once_done: bool = False
+    ) -> Iterator[Letter]:
         told, at = self._facts(verdict, why), self.news.plan.at
         if self.telling.people and (person := self._person(verdict)) is not None:
-            yield Letter(person, event, told, at)
+            yield Letter(person, event, told, at, once_done)
         if told.zone in self.telling.zones:
-            yield Letter(Addressee("zone", told.zone, language=self.telling.language), event, told, self._digest())
+            zone = Addressee("zone", told.zone, language=self.telling.language)
+            yield Letter(zone, event, told, self._digest(), once_done)
 
-    def _to_operators(self, verdict: Verdict, event: Event, why: str = "", note: str = "") -> Iterator[Letter]:
+    def _to_operators(
+        self, verdict: Verdict, event: Event, why: str = "", note: str = "", once_done: bool = False
+    ) -> Iterator[Letter]:
         if not self.telling.operators:
             return
         told, due = self._facts(verdict, why, note), self._digest()
         for number in range(1, self.telling.operators + 1):
-            yield Letter(Addressee("operators", str(number), language=self.telling.language), event, told, due)
+            to = Addressee("operators", str(number), language=self.telling.language)
+            yield Letter(to, event, told, due, once_done)
 
     def _digest(self) -> datetime:
         at, of_day = self.news.plan.at, self.telling.digest_at

@@ -130,6 +130,7 @@ class SqlLedger:
             for release in released:
                 rows.end(connection, release, at)
             notify_outbox.put(connection, letters, at)
+            notify_outbox.forget_what_ended(connection)
 
     def forget_routine(
         self, before: datetime, spared: Collection[str] = (), spared_before: datetime | None = None, most: int = 200
@@ -191,6 +192,7 @@ class SqlLedger:
                 rows.count_anew(connection, release.verdict)
                 whose = rows.verdict_subjects(release.verdict) | rows.same_device(connection, release.verdict)
                 rows.tell(connection, at, who, rows.LET_BACK, release.why, whose)
+            notify_outbox.forget_what_ended(connection)
         return True
 
     # --- slots -------------------------------------------------------------------------------------------------------
@@ -205,6 +207,7 @@ class SqlLedger:
                 rows.mean(connection, change, "planned" if change.after else "releasing", plan.at)
             for change in plan.adopted:
                 rows.adopt(connection, change, plan.at)
+                notify_outbox.done(connection, change.verdicts, plan.at)
             for slot in plan.forgotten:
                 rows.forget(connection, slot, plan.at)
 
@@ -217,11 +220,13 @@ class SqlLedger:
     def record(self, outcomes: Sequence[Outcome], at: datetime) -> None:
         """What was verified is verified or gone; a release that failed is still to be done; what was refused is meant.
 
-        An outcome that repeats word for word, cycle after cycle, is told once in the history.
+        An outcome that repeats word for word, cycle after cycle, is told once in the history. Letters about a penalty
+        may be sent once it is verified.
         """
         with self._store.writing() as connection:
             for outcome in outcomes:
                 rows.record(connection, outcome, at)
+                _hold_or_send_letters(connection, outcome, at)
 
     # --- who is whom -------------------------------------------------------------------------------------------------
 
@@ -343,6 +348,16 @@ class SqlLedger:
         with self._store.reading() as connection:
             newest_first = connection.execute(query).all()
             return tuple(_event(connection, row) for row in reversed(newest_first))
+
+
+def _hold_or_send_letters(connection: Connection, outcome: Outcome, at: datetime) -> None:
+    change = outcome.change
+    if change.after is None:
+        return
+    if outcome.state == "verified":
+        notify_outbox.done(connection, change.verdicts, at)
+    else:
+        notify_outbox.not_done_yet(connection, change.verdicts, at, f"{change.slot.device}: {outcome.why}")
 
 
 def _penalty_record(row: Row[Any], held: Sequence[HeldSlot]) -> PenaltyRecord:

@@ -218,8 +218,9 @@ outbox = Table(
     Column("settled", Moment),
     Column("trouble", Text, nullable=False),
 )
-"""Notices: `waiting` until `due`, then `sent` or `failed` (given up), and when that was settled. `name` is the letter's
-key, so that nothing is written twice; `addressee` is the same for all that may go together."""
+"""Notices: `planned` until some device has the penalty, `waiting` until `due`, then `sent` or `failed` (given up), and
+when that was settled. `name` is the letter's key, so that nothing is written twice; `addressee` is the same for all
+that may go together."""
 Index("outbox_by_due", outbox.c.state, outbox.c.due)
 Index("outbox_by_verdict", outbox.c.verdict)
 

@@ -1,22 +1,26 @@
 """Notices in the ledger: written in the transaction that writes their verdicts, taken out by whoever sends them.
 
+What says that a penalty begins is `planned` until the transaction that records that a device has the penalty: whatever
+dies in between, nobody is told of a block that no device got, and nobody who got one is forgotten. If it comes to
+nothing, operators are told why; and that it was done after all, in place of that if they have not been told yet.
+
 Taking a batch moves its next attempt into the future and counts the attempt: of two processes only one sends it, and
 one that is killed between sending and recording leaves it to be sent once more, at most. What cannot be sent is tried
 again after one minute, two, four and so on, at most every hour, until it is given up; given up is not gone.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
-from switchguard.core.letters import Letter
+from switchguard.core.letters import NOT_DONE, Letter, not_done
 from switchguard.edge import ledger_rows as rows
 from switchguard.edge.ledger_tables import Store, outbox, penalties
 
-State = Literal["waiting", "sent", "failed"]
+State = Literal["planned", "waiting", "sent", "failed"]
 FIRST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=1)
 KEPT = timedelta(days=90)
@@ -58,30 +62,68 @@ class Standing:
 
 
 def put(connection: Connection, letters: Iterable[Letter], at: datetime) -> None:
-    """Those that are not there yet. Whoever was not told that a penalty began is not told that it ended."""
+    """Those that are not there yet. Whoever was not told that a penalty began is not told that it ended, and once it is
+    said that it is done nobody is told that it is not."""
     wanted = {letter.key: letter for letter in letters}
     known = _known(connection, {letter.facts.verdict for letter in wanted.values()})
     for name, letter in wanted.items():
-        told_before = letter.to.kind == "operators" or name.replace(" ends ", " begins ", 1) in known
-        if name in known or (letter.event == "ends" and not told_before):
+        began = known.get(name.replace(" ends ", " begins ", 1), "planned") != "planned"
+        done = known.get(name.removesuffix(NOT_DONE), "planned") != "planned"
+        if name in known or done or (letter.event == "ends" and letter.to.kind != "operators" and not began):
             continue
-        values = {
-            "name": name,
-            "verdict": letter.facts.verdict,
-            "addressee": f"{letter.to.kind} {letter.to.mail or letter.to.name}",
-            "letter": rows.dump(letter),
-            "state": "waiting",
-            "written": at,
-            "due": letter.due,
-            "tries": 0,
-            "trouble": "",
-        }
-        connection.execute(insert(outbox).values(**values))
+        _insert(connection, letter, at)
 
 
-def _known(connection: Connection, verdicts: set[str]) -> set[str]:
-    query = select(outbox.c.name).where(outbox.c.verdict.in_(verdicts))
-    return set(connection.execute(query).scalars()) if verdicts else set()
+def _insert(connection: Connection, letter: Letter, at: datetime) -> None:
+    values = {
+        "name": letter.key,
+        "verdict": letter.facts.verdict,
+        "addressee": f"{letter.to.kind} {letter.to.mail or letter.to.name}",
+        "letter": rows.dump(letter),
+        "state": "planned" if letter.once_done else "waiting",
+        "written": at,
+        "due": letter.due,
+        "tries": 0,
+        "trouble": "",
+    }
+    connection.execute(insert(outbox).values(**values))
+
+
+def _known(connection: Connection, verdicts: set[str]) -> dict[str, str]:
+    """Name -> state."""
+    query = select(outbox.c.name, outbox.c.state).where(outbox.c.verdict.in_(verdicts))
+    return {row[0]: row[1] for row in connection.execute(query)} if verdicts else {}
+
+
+# --- what becomes of what was planned --------------------------------------------------------------------------------
+
+
+def done(connection: Connection, verdicts: Sequence[str], at: datetime) -> None:
+    """A device has these penalties: what was planned may go, and what would say otherwise need not any more."""
+    for name, letter in _planned(connection, verdicts):
+        fresh = _due_at(letter, max(letter.due, at))
+        values = {"state": "waiting", "due": fresh.due, "letter": rows.dump(fresh)}
+        connection.execute(update(outbox).where(outbox.c.name == name).values(**values))
+        connection.execute(delete(outbox).where(outbox.c.name == f"{name}{NOT_DONE}", outbox.c.state == "waiting"))
+
+
+def not_done_yet(connection: Connection, verdicts: Sequence[str], at: datetime, why: str) -> None:
+    """It was tried and came to nothing, this time: operators hear that, and why."""
+    for _, letter in _planned(connection, verdicts):
+        if letter.to.kind == "operators":
+            noted = replace(_due_at(letter, max(letter.due, at)), facts=replace(letter.facts, note=not_done(why)))
+            put(connection, [noted], at)
+
+
+def forget_what_ended(connection: Connection) -> None:
+    """What was planned for a penalty that stands no more."""
+    standing = select(penalties.c.id).where(penalties.c.released_at.is_(None))
+    connection.execute(delete(outbox).where(outbox.c.state == "planned", outbox.c.verdict.not_in(standing)))
+
+
+def _planned(connection: Connection, verdicts: Sequence[str]) -> list[tuple[str, Letter]]:
+    mine = (outbox.c.state == "planned", outbox.c.verdict.in_(verdicts))
+    return [(row.name, rows.load(Letter, row.letter)) for row in connection.execute(select(outbox).where(*mine))]
 
 
 class Outbox:
@@ -200,7 +242,7 @@ def _due(connection: Connection, addressee: str, now: datetime) -> tuple[Entry, 
 
 
 def _due_at(letter: Letter, at: datetime) -> Letter:
-    return Letter(letter.to, letter.event, letter.facts, at)
+    return replace(letter, due=at, once_done=False)
 
 
 def _subjects(entry: Entry) -> set[str]:

@@ -85,8 +85,28 @@ def test_of_a_penalty_people_hear_when_a_device_is_about_to_get_it(penalty: Pena
 
 
 def test_a_penalty_that_is_put_on_a_device_late_is_told_then() -> None:
+    """Operators too: what they have heard is that it was not done."""
     old = verdict(7, since=NOW - 2 * LATE)
-    assert told(news(old, put=[old])) == [TO_ADA, TO_ZONE]
+    assert told(news(old, put=[old])) == [TO_ADA, TO_ZONE, *TO_OPERATORS]
+
+
+def test_letters_of_what_is_only_planned_wait_until_it_is_done_and_notices_do_not() -> None:
+    blocked, noticed = verdict(7), verdict(8, Notify())
+    made = letters(news(blocked, noticed, put=[blocked]), POLICY, TELLING, REGISTER)
+    assert {it.facts.penalty: it.once_done for it in made} == {Block(): True, Notify(): False}
+
+
+def test_that_nothing_was_done_is_another_letter_than_that_it_was() -> None:
+    blocked = verdict(7)
+    refusal = refused(blocked, "uplink")
+    not_done, done = (
+        letters(what, POLICY, replace(TELLING, people=False, zones=frozenset(), operators=1), REGISTER)
+        for what in (news(blocked, refusals=[refusal]), news(blocked, put=[blocked]))
+    )
+    assert [it.key for it in (*not_done, *done)] == [
+        f"{blocked.id} begins operators 1 not done",
+        f"{blocked.id} begins operators 1",
+    ]
 
 
 def test_of_a_refused_block_only_operators_hear_and_why() -> None:
