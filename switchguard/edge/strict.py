@@ -218,13 +218,13 @@ def _complaint(model: type[Strict], data: object, details: ErrorDetails) -> Comp
             way = (*way, one_of.by)
             why = f"{name}: {UnknownPlugin(one_of.sort, str(details['input'][one_of.by]), one_of.models)}"
         case "model_type" | "dict_type" | "model_attributes_type":
-            whole = f"{name}: " if name else ""
-            why = f"{whole}a mapping is expected here, `key: value` in each line, not {_sort_of(details['input'])}"
+            why = f"a mapping is expected here, `key: value` in each line, not {_sort_of(details['input'])}"
+            if way:
+                wanted = _child(here, way[-1])
+                keys = f"; known are: {', '.join(sorted(wanted.model_fields))}" if _is_model(wanted) else ""
+                why = f"{name}: {why}{keys}"
         case "value_error":
             why = f"{name}: {details['ctx']['error']}" if name else str(details["ctx"]["error"])
-        case "model_type" if _is_model(wanted := _child(here, way[-1]) if way else here):
-            keys_of = ", ".join(sorted(wanted.model_fields))
-            why = f"{name}: {details['input']!r} stands where keys should; known are: {keys_of}"
         case _:
             why = f"{name}: {details['msg'][0].lower()}{details['msg'][1:]}, not {details['input']!r}"
     return Complaint(way, why)

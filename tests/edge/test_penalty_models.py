@@ -97,7 +97,7 @@ def test_the_box_is_a_share_of_the_link_in_whole_kilobits(tmp_path: Path) -> Non
         ("[]", "penalty: a ladder has at least one step"),
         ("[notify, {cap: 0}]", "penalty.1.cap: input should be greater than 0"),
         ("[notify, {capp: 5}]", "unknown key 'rules.swarm.penalty.1.capp'; did you mean 'cap'?"),
-        ("warn", "penalty: 'warn' stands where keys should; known are: at_most, block, cap"),
+        ("warn", "not 'warn'; known are: at_most, block, cap"),
         ("{quarantine: 4095}", "penalty.quarantine: input should be less than or equal to 4094"),
         ("{limit: 64kbps, until: midnight}", "penalty.until: 'midnight' is not a time of day"),
         ('{limit: 64kbps, until: "00:00", lasts: 2d}', "penalty: until says when it ends; lasts would say it again"),

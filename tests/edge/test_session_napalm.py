@@ -145,7 +145,7 @@ def test_a_service_that_is_not_http_is_no_eapi() -> None:
 def test_a_device_that_accepts_and_says_nothing_does_not_hang_us() -> None:
     with tcp(b"") as port, open_session(CORE, eapi_login(port, 0.1)) as session:
         for _ in range(2):
-            with pytest.raises(Unreachable, match="no answer within 0.6 s"), session.candidate([LINE]):
+            with pytest.raises(Unreachable, match="no answer within"), session.candidate([LINE]):
                 pass
 
 

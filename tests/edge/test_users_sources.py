@@ -316,7 +316,7 @@ def test_a_password_that_is_nowhere_is_missed(tmp_path: Path) -> None:
         ("      openvpn: {management: 127.0.0.1:1, device: gw1}\n", 6, "it has no 'device'"),
         ("      csv: {file: a}\n      radius: {detail: b}\n", 5, "exactly one of wireguard, openvpn, strongswan"),
         ("      - csv: {file: a}\n      - csv: {fil: b}\n", 7, "did you mean 'file'?"),
-        ("      csv: vpn.csv\n", 6, "zones.vpn.users.csv: 'vpn.csv' stands where keys should; known are: file"),
+        ("      csv: vpn.csv\n", 6, "not 'vpn.csv'; known are: file"),
         ("      - cvs: {file: a}\n", 6, "did you mean 'csv'?"),
     ],
 )
