@@ -455,6 +455,9 @@ class Ledger(Protocol):
     def record(self, outcomes: Sequence[Outcome], at: datetime) -> None:
         """After reading back."""
 
+    def disown(self, outcomes: Sequence[Outcome], at: datetime) -> None:
+        """Refused, since somebody else has filled the slot: what was intended there is not ours."""
+
     def paused(self) -> str | None:
         """Why all writes are paused, or None."""
 

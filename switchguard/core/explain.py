@@ -91,6 +91,11 @@ def penalty_phrase(penalty: Penalty) -> str:
             return f"quarantine in VLAN {vlan}"
 
 
+def not_ours(penalty: Penalty) -> str:
+    """Why a slot is left alone that somebody else has filled."""
+    return f"{penalty_phrase(penalty)} is there already and not ours to touch"
+
+
 def client_phrase(client: ClientId) -> str:
     """Whom it is about: the identity itself, or `everyone on gw1`."""
     sort, _, name = client.partition(":")

@@ -27,7 +27,7 @@ from switchguard.core.brakes import brake
 from switchguard.core.changes import Change, Enforced, Enforcer, HeldSlot, Plan, SessionFlush, Slot
 from switchguard.core.decide import is_manual, is_over
 from switchguard.core.everybody import everyone_meant, how_many_now, never_everyone, spared_by
-from switchguard.core.explain import client_phrase, penalty_phrase, slot_phrase
+from switchguard.core.explain import client_phrase, not_ours, penalty_phrase, slot_phrase
 from switchguard.core.fit import Situation, Unit, held_by, units
 from switchguard.core.model import Attribution, Gap
 from switchguard.core.pairs import peers
@@ -195,7 +195,7 @@ def _settle(slot: Slot, goal: Wants, exempt: Sequence[Exemption], situation: Sit
     if want is None:
         return (slot,) if present is None else (Change(slot, present, None, (), goal.lifted.get(slot, ENDED)),)
     if held is None and present is not None:
-        objection = Objection("foreign", f"{penalty_phrase(present)} is there already and not ours to touch")
+        objection = Objection("foreign", not_ours(present))
         return _all_refused(slot, want, held, objection)
     if present != want.penalty:
         return (Change(slot, present, want.penalty, want.verdicts, _why(want, exempt, situation)),)

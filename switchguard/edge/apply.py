@@ -3,7 +3,8 @@
 Each device is worked on by one session at a time, with all its changes in one commit; devices do not wait for each
 other, except that what follows a client to a new place is lifted from the old one only when the new one is verified.
 A change that a device cannot have, or that somebody else's line is in the way of, keeps no other one waiting, least of
-all a release: they are then made part by part.
+all a release: they are then made part by part. Right before a push the device is asked whether the slots to be filled
+are still empty: what an administrator has typed since the plan was made is not ours, now or later.
 Whatever goes wrong on the way, the device is asked again what is true, and that is what is recorded. A process that
 dies in the middle leaves `planned` or `pushed` slots behind, from which the next cycle's plan finds out where things
 stand.
@@ -21,6 +22,7 @@ from functools import partial
 
 from switchguard import plugins
 from switchguard.core.changes import Change, Diff, Enforced, HeldSlot, Outcome, Plan, SessionFlush, Slot
+from switchguard.core.explain import not_ours
 from switchguard.core.model import Device, Mac
 from switchguard.core.stillthere import is_new_block
 from switchguard.edge.recheck import Look, gone_by_now
@@ -62,7 +64,7 @@ def apply(
     """
     held = ledger.held()
     ledger.intend(plan)
-    hands = _Hands(devices, opens, driver_of, ledger, clock, turns)
+    hands = _Hands(devices, opens, driver_of, ledger, clock, turns, frozenset(it.slot for it in held))
     gone = gone_by_now(plan, look, clock()) if look is not None else {}
     work = _Work(plan, held, hands, tell or (lambda _sentence: None), gone)
     with ThreadPoolExecutor(workers, thread_name_prefix="apply") as pool:
@@ -211,6 +213,10 @@ class _Attempt:
     refused: bool = False
     """What was asked for is the trouble, or may be: without one of the changes the others might do."""
     paused: str | None = None
+    looked: bool = False
+    """Whether the slots to be filled were seen to be nobody else's."""
+    foreign: Mapping[Change, str] = field(default_factory=dict)
+    """What somebody else's line is in the way of; nothing was pushed then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,14 +229,20 @@ class _Hands:
     ledger: Ledger
     clock: Callable[[], datetime]
     turns: Turn
+    ours: frozenset[Slot] = frozenset()
+    """Slots that the ledger had as ours before this plan was put on record."""
 
-    def change(self, name: str, changes: tuple[Change, ...]) -> tuple[Outcome, ...]:
+    def change(self, name: str, changes: tuple[Change, ...], looked: bool = False) -> tuple[Outcome, ...]:
+        """`looked`: these have been tried together with others. What is there now may be there by that."""
         began = self.clock()
-        attempt = self._attempt(name, changes)
+        attempt = self._attempt(name, changes, looked)
         if attempt.paused is not None:
             return self.refuse(changes, f"paused: {attempt.paused}")
+        if attempt.foreign:
+            rest = tuple(change for change in changes if change not in attempt.foreign)
+            return (*self._disown(attempt.foreign), *(self.change(name, rest) if rest else ()))
         if attempt.refused and len(changes) > 1:
-            return tuple(outcome for part in _parts(changes) for outcome in self.change(name, part))
+            return tuple(it for part in _parts(changes) for it in self.change(name, part, attempt.looked))
         if attempt.now is None:
             attempt = self._look_again(name, attempt)
         seconds = max(0.0, (self.clock() - began).total_seconds())
@@ -241,6 +253,11 @@ class _Hands:
     def refuse(self, changes: Sequence[Change], why: str) -> tuple[Outcome, ...]:
         outcomes = tuple(Outcome(change, "refused", why, None, 0.0) for change in changes)
         self.ledger.record(outcomes, self.clock())
+        return outcomes
+
+    def _disown(self, foreign: Mapping[Change, str]) -> tuple[Outcome, ...]:
+        outcomes = tuple(Outcome(change, "refused", why, None, 0.0) for change, why in foreign.items())
+        self.ledger.disown(outcomes, self.clock())
         return outcomes
 
     def flush(self, flush: SessionFlush) -> str:
@@ -261,13 +278,20 @@ class _Hands:
         except Exception as error:  # noqa: BLE001 - process boundary: a driver's defect must not stop other devices
             return f"sessions stay until they time out: {_defect(error)}"
 
-    def _attempt(self, name: str, changes: Sequence[Change]) -> _Attempt:
-        attempt = _Attempt()
+    def _attempt(self, name: str, changes: Sequence[Change], looked: bool) -> _Attempt:
+        attempt = _Attempt(looked=looked)
         try:
             driver = self._enforcing(name)
             with self.turns(name), self.opens(self.devices[name]) as session:
                 if (paused := self.ledger.paused()) is not None:
                     return _Attempt(paused=paused)
+                new = [] if looked else self._new(changes)
+                if new:
+                    attempt = replace(attempt, foreign=self._foreign(new, driver.enforced(session)), looked=True)
+                    if attempt.foreign:
+                        return attempt
+                    if (paused := self.ledger.paused()) is not None:
+                        return _Attempt(paused=paused)
                 attempt = replace(attempt, diff=driver.push(session, changes))
                 self.ledger.pushed(changes, self.clock())
                 attempt = replace(attempt, now=driver.enforced(session))
@@ -279,6 +303,17 @@ class _Hands:
         except Exception as error:  # noqa: BLE001 - process boundary: a driver's defect must not stop other devices
             return replace(attempt, trouble=_defect(error), refused=attempt.diff is None)
         return attempt
+
+    def _new(self, changes: Iterable[Change]) -> list[Change]:
+        """What fills slots that were empty when the plan was made, and not ours."""
+        return [it for it in changes if it.before is None and it.after is not None and it.slot not in self.ours]
+
+    def _foreign(self, new: Iterable[Change], there: Enforced) -> Mapping[Change, str]:
+        """Of those, whose slot somebody has filled since. Unless that was another process of ours, which the ledger
+        knows by now; what this one has only planned, it has not put anywhere yet."""
+        filled = [change for change in new if change.slot in there]
+        done = {it.slot for it in self.ledger.held() if it.state != "planned"} if filled else set()
+        return {it: not_ours(there[it.slot]) for it in filled if it.slot not in done}
 
     def _look_again(self, name: str, attempt: _Attempt) -> _Attempt:
         """What is true after trouble, in a new session: the old one may be the trouble."""

@@ -228,6 +228,14 @@ class SqlLedger:
                 rows.record(connection, outcome, at)
                 _hold_or_send_letters(connection, outcome, at)
 
+    def disown(self, outcomes: Sequence[Outcome], at: datetime) -> None:
+        """Refused, since somebody else has filled the slot: it never was ours, and does not become it later."""
+        with self._store.writing() as connection:
+            for outcome in outcomes:
+                rows.record(connection, outcome, at)
+                rows.drop_slot(connection, outcome.change.slot)
+                _hold_or_send_letters(connection, outcome, at)
+
     # --- who is whom -------------------------------------------------------------------------------------------------
 
     def identities(self, now: datetime) -> Identities:

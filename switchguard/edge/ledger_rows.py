@@ -177,7 +177,7 @@ def set_slot(connection: Connection, slot: Slot, **values: object) -> None:
     connection.execute(update(tables.slots).where(tables.slots.c.slot == _key(slot)).values(**values))
 
 
-def _drop_slot(connection: Connection, slot: Slot) -> None:
+def drop_slot(connection: Connection, slot: Slot) -> None:
     connection.execute(delete(tables.slots).where(tables.slots.c.slot == _key(slot)))
 
 
@@ -188,7 +188,7 @@ def forget(connection: Connection, slot: Slot, at: datetime) -> None:
     subjects = _slot_subjects(connection, slot, json.loads(row.verdicts))
     why = "wanted no more, and already gone from the device"
     tell(connection, at, SERVICE, "forgotten", why, subjects, {"slot": slot})
-    _drop_slot(connection, slot)
+    drop_slot(connection, slot)
 
 
 def record(connection: Connection, outcome: Outcome, at: datetime) -> None:
@@ -199,7 +199,7 @@ def record(connection: Connection, outcome: Outcome, at: datetime) -> None:
         tell(connection, at, SERVICE, outcome.state, outcome.why or change.why, subjects, outcome)
     if outcome.state == "verified" and change.after is None:
         if row is not None and row.state == "releasing":  # else somebody has put something there since
-            _drop_slot(connection, change.slot)
+            drop_slot(connection, change.slot)
     elif outcome.state == "refused" or change.after is None:
         set_slot(connection, change.slot, last_outcome=words)
     else:

@@ -21,7 +21,7 @@ from switchguard.ports import Candidate, Driver, Opens, Session, SnmpValue, Tran
 
 Fault = Literal[
     "refuse", "drop before", "drop after", "drop halfway", "lose", "wrong diff", "unreadable", "defect",
-    "refuse and go", "defect everywhere",
+    "refuse and go", "defect and go", "defect everywhere",
 ]  # fmt: skip
 
 
@@ -107,7 +107,9 @@ class ToySession:
             raise CommandRefused(name, lines[0], "% Invalid input detected")
         if fault == "wrong diff":
             raise UnexpectedDiff(name, ["no router bgp 65000"])
-        if fault in ("defect", "defect everywhere"):
+        if fault in ("defect", "defect and go"):
+            if fault == "defect and go":
+                self.rack.faults[name] = "defect everywhere"
             raise KeyError("vlan")
         for number, line in enumerate(lines):
             if fault == "drop halfway" and number == len(lines) // 2:

@@ -180,6 +180,64 @@ def test_the_intent_is_on_record_before_the_device_is_touched(scene: Scene) -> N
     assert seen[0] == {held: "releasing", new: "planned"}
 
 
+# --- rule 6 ----------------------------------------------------------------------------------------------------------
+
+
+def administrator_types(scene: Scene, slot: Slot) -> None:
+    """After the plan was made: the same line as ours would be."""
+    scene.rack.write(slot.device, {**scene.rack.read(slot.device), slot: Block()})
+
+
+def test_rule_6_a_line_that_an_administrator_typed_since_the_plan_does_not_become_ours(scene: Scene) -> None:
+    theirs, ours = mac_block("core1", 1), mac_block("core1", 2)
+    administrator_types(scene, theirs)
+    refused, done = scene.apply(put(theirs), put(ours, "v2"))
+    assert (refused.state, refused.why) == ("refused", "a block of its MAC is there already and not ours to touch")
+    assert done.state == "verified"
+    assert scene.states() == {ours: "verified"}, "nothing from which a later pass would take it for ours"
+    assert scene.rack.commits == [("core1", 1)]
+
+
+def test_rule_7_what_a_process_that_died_had_meant_is_its_own(scene: Scene) -> None:
+    slot = mac_block("core1", 1)
+    scene.ledger.intend(Plan(AT, (put(slot),)))
+    administrator_types(scene, slot)  # by the look of it; in truth it was us
+    assert [it.state for it in scene.apply(put(slot))] == ["verified"]
+    assert scene.states() == {slot: "verified"}
+
+
+def test_what_another_process_of_ours_has_put_there_since_is_ours(scene: Scene) -> None:
+    slot = mac_block("core1", 1)
+
+    def other_process() -> None:
+        scene.rack.steps = lambda: None
+        scene.hold(slot, "v1")
+
+    scene.rack.steps = other_process
+    assert [it.state for it in scene.apply(put(slot))] == ["verified"]
+
+
+def test_what_cannot_be_looked_at_before_the_push_is_not_pushed(scene: Scene) -> None:
+    scene.rack.faults["core1"] = "unreadable"
+    assert [it.state for it in scene.apply(put(mac_block("core1", 1)))] == ["failed"]
+    assert on_device(scene, "core1") == {}
+
+
+def test_what_a_batch_had_put_there_before_it_failed_is_not_taken_for_somebody_elses(scene: Scene) -> None:
+    scene.driver_of = lambda _platform: HalfwayDriver()
+    assert [it.state for it in scene.apply(*(put(mac_block("core1", n)) for n in (1, 2)))] == ["verified", "verified"]
+
+
+class HalfwayDriver(ToyDriver):
+    """Takes the first line of several, and then refuses."""
+
+    def push(self, session: Session, changes: Sequence[Change]) -> Diff:
+        diff = super().push(session, changes[:1])
+        if len(changes) > 1:
+            raise CommandRefused(session.device.name, "the second line", "% Invalid input detected")
+        return diff
+
+
 # --- rule 9 ----------------------------------------------------------------------------------------------------------
 
 
@@ -197,10 +255,16 @@ def test_rule_9_a_pause_stops_every_write(scene: Scene) -> None:
 
 def test_rule_9_a_pause_is_heeded_by_the_very_next_write(scene: Scene) -> None:
     """One worker: the second device's turn comes after the first one's lines, during which somebody pauses."""
-    scene.rack.steps = lambda: scene.ledger.pause("wrong client!", "ada")
+    scene.rack.steps = lambda: scene.ledger.pause("wrong client!", "ada") if on_device(scene, "core1") else None
     outcomes = scene.apply(put(mac_block("core1", 1)), put(mac_block("core2", 2)), workers=1)
     assert [outcome.state for outcome in outcomes] == ["verified", "refused"]
     assert on_device(scene, "core2") == {}
+
+
+def test_rule_9_a_pause_while_the_device_is_looked_at_is_heeded_too(scene: Scene) -> None:
+    scene.rack.steps = lambda: scene.ledger.pause("wrong client!", "ada")
+    assert [outcome.state for outcome in scene.apply(put(mac_block("core1", 1)))] == ["refused"]
+    assert on_device(scene, "core1") == {}
 
 
 # --- rule 8 ----------------------------------------------------------------------------------------------------------
@@ -335,8 +399,8 @@ def test_a_release_that_fails_is_still_to_be_done(scene: Scene) -> None:
     assert scene.states() == {slot: "releasing"}
 
 
-def test_what_could_be_neither_pushed_nor_read_is_not_called_blocked(scene: Scene) -> None:
-    scene.rack.faults["core1"] = "unreadable"
+def test_what_was_pushed_and_cannot_be_read_is_not_called_blocked(scene: Scene) -> None:
+    scene.rack.steps = lambda: scene.rack.faults.update({"core1": "unreadable"}) if on_device(scene, "core1") else None
     (outcome,) = scene.apply(put(mac_block("core1", 1)))
     assert outcome.state == "failed"
     assert outcome.diff is not None
@@ -349,7 +413,7 @@ def test_what_could_be_neither_pushed_nor_read_is_not_called_blocked(scene: Scen
             "refuse and go",
             "refused '.*': % Invalid input detected; what it enforces now could not be read: connection lost",
         ),
-        ("defect everywhere", "a defect in the driver: KeyError: 'vlan'; what .* could not be read: a defect .*'port'"),
+        ("defect and go", "a defect in the driver: KeyError: 'vlan'; what .* could not be read: a defect .*'port'"),
     ],
 )
 def test_both_troubles_are_told_when_the_device_cannot_be_asked_again(scene: Scene, fault: str, why: str) -> None:

@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
@@ -123,8 +123,8 @@ class Desk:
         assert "defect" not in done.stderr, done.stderr
         return Said(done.returncode, done.stdout, done.stderr)
 
-    def answers(self, answer: str, *words: str) -> Said:
-        """A whole command at a terminal, where its question gets this answer."""
+    def answers(self, answer: str, *words: str, meanwhile: Callable[[], object] = lambda: None) -> Said:
+        """A whole command at a terminal, where its question gets this answer; what happens while it asks."""
         ours, theirs = pty.openpty()
         with os.fdopen(ours, "r+b", buffering=0) as terminal:
             process = subprocess.Popen(self._command(words), stdin=theirs, stdout=theirs, stderr=theirs)
@@ -134,6 +134,7 @@ class Desk:
                 while said := terminal.read(4096):
                     out += said
                     if out.endswith(b"[y/N]: "):
+                        meanwhile()
                         terminal.write(f"{answer}\n".encode())
             return Said(process.wait(timeout=PATIENCE_S), out.decode().replace("\r\n", "\n"), "")
 

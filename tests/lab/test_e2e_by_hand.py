@@ -100,6 +100,14 @@ def test_an_administrators_own_drop_is_neither_ours_nor_lifted(lab: Lab, desk: D
     assert theirs in desk.running("core")
 
 
+def test_a_drop_that_an_administrator_types_while_we_ask_is_theirs_too(lab: Lab, desk: Desk) -> None:
+    theirs = "mac address-table static 0200.0000.0007 vlan 10 drop"
+    said = desk.answers("y", "block", "mac", desk.mac(ON_CORE), meanwhile=lambda: desk.configure_core(theirs))
+    assert (said.status, "not ours to touch" in said.out) == (3, True)
+    assert desk.types("unblock", "mac", desk.mac(ON_CORE), "--yes").status == 0
+    assert theirs in desk.running("core")
+
+
 # --- time ------------------------------------------------------------------------------------------------------------
 
 
