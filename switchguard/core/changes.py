@@ -81,6 +81,21 @@ class Whereabouts:
 
 
 @dataclass(frozen=True, slots=True)
+class Tenants:
+    """Who was on a port that is to be penalised: whoever is plugged in there feels it."""
+
+    device: str
+    port: str
+    macs: frozenset[Mac]
+    """Everybody who was there, or is meant."""
+    meant: frozenset[Mac]
+    """Whose sake it is for, of those who were there: one of them must be there still. Empty where it is the port that
+    is meant, as that of a copied MAC: its owner's frames may draw that MAC away at any moment."""
+    at: datetime
+    """When the table said so."""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """`changes` will be made in this order; `observed` would be, were the device in enforce mode."""
 
@@ -95,6 +110,8 @@ class Plan:
     """Ours by the ledger, wanted no more, and already gone from the device: record as released, push nothing."""
     whereabouts: tuple[Whereabouts, ...] = field(default=(), compare=False)
     """Of each MAC that a change would newly block: asked for again before the push."""
+    tenants: tuple[Tenants, ...] = field(default=(), compare=False)
+    """Of each port that a change would newly penalise: likewise."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ from switchguard.core.safeguards import (
     refuse,
     subject,
 )
-from switchguard.core.stillthere import whereabouts
+from switchguard.core.stillthere import tenants, whereabouts
 from switchguard.core.wants import ENDED, Want, Wants, wants
 
 UNSPARING = "it holds for each address behind that gateway, whoever has it: such a line can spare nobody"
@@ -114,6 +114,7 @@ def restricted(whole: Plan, verdicts: Collection[str], held: Sequence[HeldSlot])
         adopted=tuple(change for change in whole.adopted if concerned(change)),
         forgotten=tuple(slot for slot in whole.forgotten if slot in theirs),
         whereabouts=whole.whereabouts,
+        tenants=whole.tenants,
     )
 
 
@@ -248,7 +249,9 @@ def _cause(verdict: Verdict, note: str, exempt: Sequence[Exemption], situation: 
 # --- all together ----------------------------------------------------------------------------------------------------
 
 
-def _plan(steps: Sequence[Step], refusals: Iterable[Refusal], people: Iterable[Subject], situation: Situation) -> Plan:
+def _plan(
+    steps: Sequence[Step], refusals: Iterable[Refusal], people: Collection[Subject], situation: Situation
+) -> Plan:
     """Releases first; then everything in the order of its slot."""
     changes = [step for step in steps if isinstance(step, Change)]
     adopted = tuple(it for it in changes if it.before == it.after)
@@ -266,6 +269,7 @@ def _plan(steps: Sequence[Step], refusals: Iterable[Refusal], people: Iterable[S
         adopted=adopted,
         forgotten=tuple(step for step in steps if isinstance(step, Slot)),
         whereabouts=tuple(whereabouts(real, situation.attribution)),
+        tenants=tuple(tenants(real, people, situation.attribution)),
     )
 
 

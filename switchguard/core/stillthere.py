@@ -1,7 +1,9 @@
-"""Between the look and the push: is the MAC that is about to be blocked still where the evidence was?
+"""Between the look and the push: is the MAC that is about to be blocked still where the evidence was, and the port that
+is about to be limited still the client's?
 
 A plan may be minutes old when it is pushed: a person thought about it, a device was slow. By then the MAC may be at
-somebody else's port. Only tables of devices that had the MAC at its own port, or that the block is put on, are asked.
+somebody else's port, and somebody else at the client's. Only tables of devices that had the MAC at its own port, or
+that the penalty is put on, are asked.
 On an aggregate of both switches of a pair it is where it was as long as one of them has it there: then the other may
 have it behind any of its uplinks, which the link between the two is one of.
 """
@@ -9,10 +11,13 @@ have it behind any of its uplinks, which the link between the two is one of.
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
-from switchguard.core.changes import Change, Whereabouts
-from switchguard.core.copies import listed_ports
+from switchguard.core.changes import Change, Tenants, Whereabouts
+from switchguard.core.copies import listed_ports, port_meant
 from switchguard.core.model import PEER_LINK, Attribution, FdbEntry, Location, Mac, Snapshot
 from switchguard.core.penalties import Block
+from switchguard.core.reserved import never_a_client
+from switchguard.core.safeguards import Subject
+from switchguard.core.topology import Place
 
 
 def whereabouts(changes: Iterable[Change], attribution: Attribution) -> Iterator[Whereabouts]:
@@ -31,8 +36,38 @@ def whereabouts(changes: Iterable[Change], attribution: Attribution) -> Iterator
                 yield found
 
 
+def tenants(changes: Iterable[Change], people: Collection[Subject], attribution: Attribution) -> Iterator[Tenants]:
+    """For each port that is newly penalised: who is on it, by its own switch."""
+    for change in changes:
+        if (place := _newly_hit(change)) is None:
+            continue
+        whose = [whom for whom in people if whom.verdict.id in change.verdicts]
+        there = attribution.macs_on_port.get(place, frozenset())
+        clients = {mac for whom in whose if port_meant(whom.verdict) is None for mac in whom.macs}
+        known = there.union(*(whom.macs for whom in whose))
+        yield Tenants(*place, known, there & clients, _read_at(place, whose, attribution))
+
+
+def moved(changes: Iterable[Change], macs: Mapping[Mac, str], ports: Mapping[Place, str]) -> Mapping[Change, str]:
+    """Which of these must not be made, by what is said of MACs and of ports."""
+    told: dict[Change, str] = {}
+    for change in changes:
+        mac, place = change.slot.station.mac, _newly_hit(change)
+        if mac is not None and mac in macs and is_new_block(change):
+            told[change] = macs[mac]
+        elif place is not None and place in ports:
+            told[change] = ports[place]
+    return told
+
+
 def is_new_block(change: Change) -> bool:
     return isinstance(change.after, Block) and change.before is None and change.slot.station.mac is not None
+
+
+def _newly_hit(change: Change) -> Place | None:
+    """The port that the change penalises, if nothing of the kind is there yet."""
+    port = change.slot.station.port
+    return (change.slot.device, port) if port is not None and change.before is None and change.after else None
 
 
 def stale(expected: Iterable[Whereabouts], now: datetime, fresh: timedelta) -> tuple[Whereabouts, ...]:
@@ -40,6 +75,10 @@ def stale(expected: Iterable[Whereabouts], now: datetime, fresh: timedelta) -> t
     chosen = tuple(expected)
     late = {it.mac for it in chosen if now - it.at > fresh}
     return tuple(it for it in chosen if it.mac in late)
+
+
+def stale_ports(expected: Iterable[Tenants], now: datetime, fresh: timedelta) -> tuple[Tenants, ...]:
+    return tuple(it for it in expected if now - it.at > fresh)
 
 
 def gone(expected: Iterable[Whereabouts], looked: Snapshot) -> Mapping[Mac, str]:
@@ -50,11 +89,46 @@ def gone(expected: Iterable[Whereabouts], looked: Snapshot) -> Mapping[Mac, str]
     for row in looked.fdb:
         if row.mac in macs:
             rows.setdefault((row.device, row.mac), set()).add(row.port)
-    why = {gap.device: gap.why for gap in looked.gaps if gap.table == "fdb"}
-    read = {reading.device for reading in looked.readings if reading.table == "fdb"}
-    missing = {it.device: why.get(it.device, "it did not answer") for it in chosen if it.device not in read}
+    missing = _unread(chosen, looked)
     told = ((it.mac, _changed(it, rows, missing)) for it in chosen)
     return {mac: sentence for mac, sentence in told if sentence}
+
+
+def changed_hands(expected: Iterable[Tenants], looked: Snapshot) -> Mapping[Place, str]:
+    """The ports on which the client is no more, or somebody who was not, and what is to be said of them."""
+    chosen = tuple(expected)
+    missing = _unread(chosen, looked)
+    rows = tuple(row for row in looked.fdb if not never_a_client(row.mac))
+    told = (((it.device, it.port), _other_hands(it, rows, missing)) for it in chosen)
+    return {place: sentence for place, sentence in told if sentence}
+
+
+def _other_hands(it: Tenants, rows: Iterable[FdbEntry], missing: Mapping[str, str]) -> str:
+    """A port on which the client is silent for a moment may be anybody's the next."""
+    place, whom = f"{it.device} {it.port}", ", ".join(map(str, sorted(it.meant)))
+    if it.device in missing:
+        return f"whether {place} is still the same cannot be asked: {missing[it.device]}"
+    here = [row for row in rows if row.device == it.device]
+    there = {row.mac for row in here if row.port == it.port}
+    if it.meant and it.meant.isdisjoint(there):
+        now_at = listed_ports(sorted({(it.device, row.port) for row in here if row.mac in it.meant}))
+        return f"{whom} is not on {place} any more{f', but on {now_at}' if now_at else ''}"
+    newcomers = sorted(there - it.macs)
+    return f"{place} has somebody else's MAC now: {', '.join(map(str, newcomers))}" if newcomers else ""
+
+
+def _unread(expected: Iterable[Whereabouts | Tenants], looked: Snapshot) -> Mapping[str, str]:
+    """The devices that cannot vouch for anybody, and why."""
+    why = {gap.device: gap.why for gap in looked.gaps if gap.table == "fdb"}
+    read = {reading.device for reading in looked.readings if reading.table == "fdb"}
+    return {it.device: why.get(it.device, "it did not answer") for it in expected if it.device not in read}
+
+
+def _read_at(place: Place, whose: Iterable[Subject], attribution: Attribution) -> datetime:
+    """When the port's own switch told who is on it."""
+    places = (client.location for whom in whose for client in whom.clients if client.location is not None)
+    steps = (step for it in places for step in it.path if (step.table, step.device) == ("fdb", place[0]))
+    return attribution.at - timedelta(seconds=min((step.age_s for step in steps), default=0.0))
 
 
 def _on(device: str, mac: Mac, location: Location, attribution: Attribution) -> Whereabouts | None:

@@ -23,8 +23,7 @@ from functools import partial
 from switchguard import plugins
 from switchguard.core.changes import Change, Diff, Enforced, HeldSlot, Outcome, Plan, SessionFlush, Slot
 from switchguard.core.explain import not_ours
-from switchguard.core.model import Device, Mac
-from switchguard.core.stillthere import is_new_block
+from switchguard.core.model import Device
 from switchguard.edge.recheck import Look, gone_by_now
 from switchguard.errors import CommandRefused, DeviceError, LedgerError, SwitchguardError, UnexpectedDiff
 from switchguard.ports import ClearsSessions, Driver, Enforces, Ledger, Opens
@@ -56,8 +55,8 @@ def apply(
     look: Look | None = None,
 ) -> tuple[Outcome, ...]:
     """One outcome per change, in the plan's order. `tell` hears a sentence per change and flush, as they end.
-    `turns` gives each device to one process at a time (turns.py). `look` reads forwarding tables again, for MACs that
-    are to be blocked where they were some time ago; without it they are believed to be there.
+    `turns` gives each device to one process at a time (turns.py). `look` reads forwarding tables again, for MACs and
+    ports that are to be penalised as they were some time ago; without it they are believed to be the same.
 
     A device that fails makes failed outcomes and stops nobody else. LedgerError, and whatever interrupts the caller,
     travels when the devices in progress have been read back and recorded; nothing new is begun after it.
@@ -112,8 +111,8 @@ class _Work:
     held: tuple[HeldSlot, ...]
     hands: "_Hands"
     tell: Callable[[str], None]
-    gone: Mapping[Mac, str] = field(default_factory=dict)
-    """MACs that are not where they were judged, and why."""
+    gone: Mapping[Change, str] = field(default_factory=dict)
+    """What must not be made any more, and why."""
     outcomes: list[Outcome] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -149,15 +148,10 @@ class _Work:
                 yield flush.device, partial(self._flush, flush)
 
     def _change(self, device: str, batch: tuple[Change, ...]) -> _Done:
-        """A MAC that is not where it was is not blocked, and the others are."""
-        refused = {change: why for change in batch if is_new_block(change) and (why := self._gone(change))}
-        told = [it for change, why in refused.items() for it in self.hands.refuse((change,), why)]
-        staying = tuple(change for change in batch if change not in refused)
+        """Who is not where he was is not penalised, and the others are."""
+        told = [it for change in batch if change in self.gone for it in self.hands.refuse((change,), self.gone[change])]
+        staying = tuple(change for change in batch if change not in self.gone)
         return _Done((*told, *(self.hands.change(device, staying) if staying else ())))
-
-    def _gone(self, change: Change) -> str | None:
-        mac = change.slot.station.mac
-        return None if mac is None else self.gone.get(mac)
 
     def _flush(self, flush: SessionFlush) -> _Done:
         return _Done(flush=flush, remark=self.hands.flush(flush))

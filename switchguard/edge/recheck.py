@@ -1,11 +1,12 @@
-"""Before a push: the forwarding tables on which new MAC blocks rest, read again unless they were read just now."""
+"""Before a push: the forwarding tables on which new penalties of MACs and ports rest, read again unless they were read
+just now."""
 
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 
-from switchguard.core.changes import Plan
-from switchguard.core.model import Mac, Snapshot
-from switchguard.core.stillthere import gone, stale
+from switchguard.core.changes import Change, Plan
+from switchguard.core.model import Snapshot
+from switchguard.core.stillthere import changed_hands, gone, moved, stale, stale_ports
 
 FRESH = timedelta(seconds=5)
 """A pass reads places before it blocks: only a person's pause, or a slow device, makes a table older than this."""
@@ -14,9 +15,11 @@ Look = Callable[[Collection[str]], Snapshot]
 """The forwarding tables of these devices, as they are now."""
 
 
-def gone_by_now(plan: Plan, look: Look, now: datetime) -> Mapping[Mac, str]:
-    """MACs that must not be blocked now, and why: what the next pass sees, decides anew."""
-    doubtful = stale(plan.whereabouts, now, FRESH)
+def gone_by_now(plan: Plan, look: Look, now: datetime) -> Mapping[Change, str]:
+    """Changes that would hit somebody else now, and why: what the next pass sees, decides anew."""
+    macs, ports = stale(plan.whereabouts, now, FRESH), stale_ports(plan.tenants, now, FRESH)
+    doubtful = {it.device for it in macs} | {it.device for it in ports}
     if not doubtful:
         return {}
-    return gone(doubtful, look(sorted({it.device for it in doubtful})))
+    looked = look(sorted(doubtful))
+    return moved(plan.changes, gone(macs, looked), changed_hands(ports, looked))

@@ -2,7 +2,7 @@ import re
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from itertools import count
@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from crash_device import BlindDriver, Rack, ToyDriver, toy
 
-from switchguard.core.changes import Change, Diff, HeldSlot, Outcome, Plan, SessionFlush, Slot, Whereabouts
+from switchguard.core.changes import Change, Diff, HeldSlot, Outcome, Plan, SessionFlush, Slot, Tenants, Whereabouts
 from switchguard.core.model import ClientId, Device, FdbEntry, Mac, Reading, Snapshot, Station
-from switchguard.core.penalties import Block, Penalty, SessionCap, Verdict
+from switchguard.core.penalties import Block, Penalty, RateLimit, SessionCap, Verdict
 from switchguard.edge.apply import Turn, apply, moves
 from switchguard.edge.ledger import SqlLedger
 from switchguard.edge.turns import Turns
@@ -583,3 +583,22 @@ def test_what_was_read_a_moment_ago_is_not_read_again(scene: Scene) -> None:
     outcomes, asked = apply_looking(scene, AT, tables())
     assert [it.state for it in outcomes] == ["verified", "verified"]
     assert asked == []
+
+
+PORT = Change(Slot("sw1", "limit", Station(port="Gi0/9")), None, RateLimit(1_000_000), ("v9",), "hog")
+NINES = Tenants("sw1", "Gi0/9", frozenset({Mac(0x020000000009)}), frozenset({Mac(0x020000000009)}), AT)
+
+
+@pytest.mark.parametrize(("there", "state"), [(9, "verified"), (7, "refused")])
+def test_a_port_that_has_changed_hands_since_is_not_limited(scene: Scene, there: int, state: str) -> None:
+    (outcome,) = apply(
+        Plan(AT, (PORT,), tenants=(replace(NINES, at=AT - timedelta(minutes=1)),)),
+        devices={"sw1": toy("sw1")},
+        opens=scene.rack.opens,
+        ledger=scene.ledger,
+        clock=scene.clock,
+        driver_of=scene.rack.driver_of,
+        look=lambda _names: tables((there, "Gi0/9")),
+    )
+    assert outcome.state == state
+    assert (PORT.slot in scene.rack.read("sw1")) == (state == "verified")

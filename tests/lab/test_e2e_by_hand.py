@@ -1,11 +1,13 @@
 """Penalties that a person asks for, measured at the clients: put, shown, timed, paused, moved, lifted."""
 
 import sys
+from contextlib import ExitStack
 
 import pytest
 from desk import INTERNET_HOST, ON_CORE, ON_SW1, PATIENCE_S, Desk
 
 from switchguard.lab.control import Lab, LabClient
+from switchguard.lab.moves import traded
 
 pytestmark = pytest.mark.lab
 
@@ -243,6 +245,17 @@ def test_a_limit_on_its_port_slows_a_client_and_nobody_else(lab: Lab, desk: Desk
     assert answered(lab.client("c09"), 6000, **burst) > 50
     assert desk.types("unblock", "mac", limited.mac, "--yes").status == 0
     assert answered(limited, 7000, **burst) > 50
+
+
+def test_a_port_that_changes_hands_while_we_ask_is_not_limited(lab: Lab, desk: Desk) -> None:
+    """c08 and c06 are in one VLAN of one switch: nothing but the port tells them apart."""
+    words = ("limit", "mac", desk.mac(ON_SW1), "--rate", "1Mbps", "--on", "sw1")
+    with ExitStack() as until_then:
+        trade = traded(lab, ON_SW1, "c06")
+        said = desk.answers("y", *words, meanwhile=lambda: until_then.enter_context(trade))
+    assert said.status == 3, said.out
+    assert f"{desk.mac(ON_SW1)} is not on sw1 Gi0/8 any more" in " ".join(said.out.split())
+    assert desk.ours() == []
 
 
 def test_a_block_of_an_address_is_put_at_the_gateway(lab: Lab, desk: Desk) -> None:
