@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from re import Pattern
 from typing import Literal, Protocol, runtime_checkable
 
-from switchguard.core.changes import Change, Diff, Enforced, Facts, HeldSlot, Outcome, Plan
+from switchguard.core.changes import Change, Diff, Enforced, Facts, HeldSlot, Intent, Outcome, Plan
 from switchguard.core.letters import Letter
 from switchguard.core.model import (
     Address,
@@ -447,8 +447,9 @@ class Ledger(Protocol):
     ) -> None:
         """Record new and changed verdicts and the end of others, with what people are to be told of them."""
 
-    def intend(self, plan: Plan) -> None:
-        """Before the push: every change as `planned` (or `releasing`), adopted as verified, forgotten as released."""
+    def intend(self, plan: Plan) -> Intent:
+        """Before the push: every change as `planned` (or `releasing`), adopted as verified, forgotten as released.
+        Except what has become outdated since the plan was made (core/outdated.py)."""
 
     def pushed(self, changes: Sequence[Change], at: datetime) -> None: ...
 

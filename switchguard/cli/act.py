@@ -27,6 +27,7 @@ from switchguard.core.notices import News
 from switchguard.core.penalties import Block, Decision, Penalty, RateLimit, Release, SessionCap, Verdict
 from switchguard.core.plan import nothing, restricted
 from switchguard.cycle import PLACES, USAGE, look, make_plan, remember
+from switchguard.edge.recheck import FRESH, NEVER_FRESH
 from switchguard.edge.units import parse_duration, parse_rate
 from switchguard.errors import BadTarget, UnknownPlugin
 
@@ -85,7 +86,7 @@ def show_and_ask(
             typer.echo(objects.dump(objects.done_object(plan, diffs, ())))
         raise typer.Exit(REFUSED)
     once_agreed()
-    outcomes = carried_out(wiring, plan, record)
+    outcomes = carried_out(wiring, plan, record, FRESH if manner.yes else NEVER_FRESH)
     if manner.as_json:
         typer.echo(objects.dump(objects.done_object(plan, diffs, outcomes)))
     else:
@@ -93,18 +94,33 @@ def show_and_ask(
     return outcomes
 
 
-def carried_out(wiring: Wiring, plan: Plan, record: Callable[[], None]) -> tuple[Outcome, ...]:
-    """What is wanted goes on record first. A plan of refusals alone leaves no wish behind."""
+def carried_out(
+    wiring: Wiring, plan: Plan, record: Callable[[], None], fresh: timedelta = FRESH
+) -> tuple[Outcome, ...]:
+    """What is wanted goes on record first. A plan of refusals alone leaves no wish behind, nor does one that was
+    overtaken. `fresh`: how old what it rests on may be."""
+    if plan.changes and (refused := all_outdated(wiring, plan)):
+        return refused
     if plan.changes or not plan.refusals:
         record()
     if not (plan.changes or plan.adopted or plan.forgotten):
         return ()
     try:
-        return wiring.apply(plan)
+        return wiring.apply(plan, fresh)
     except KeyboardInterrupt:
         show.complain("what was wanted is on record: `switchguard penalties` shows how far it came, and the next pass")
         show.complain("completes it; `switchguard unblock` takes it back")
         raise
+
+
+def all_outdated(wiring: Wiring, plan: Plan) -> tuple[Outcome, ...]:
+    """The refusals, if all that the plan would change was overtaken while somebody thought about it; else nothing."""
+    why = wiring.ledger.outdated(plan)
+    if any(change not in why for change in plan.changes):
+        return ()
+    refused = tuple(Outcome(change, "refused", why[change], None, 0.0) for change in plan.changes)
+    wiring.ledger.record(refused, clock())
+    return refused
 
 
 def agreed(manner: Manner) -> bool:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -31,6 +31,7 @@ from switchguard.edge.ledger import SqlLedger
 from switchguard.edge.netbox import NetBox, NetBoxRegistry
 from switchguard.edge.notify import LogNotifier
 from switchguard.edge.notify_outbox import Outbox
+from switchguard.edge.recheck import FRESH
 from switchguard.edge.registry import Registered, Registry
 from switchguard.edge.session import open_session
 from switchguard.edge.settings import Site, load_site
@@ -242,7 +243,7 @@ class Wiring:
     def enforced_on(self, names: Collection[str]) -> Mapping[str, Enforced | Gap]:
         return read_enforced([device for device in self.site.devices if device.name in names], self.opens, clock)
 
-    def apply(self, plan: Plan) -> tuple[Outcome, ...]:
+    def apply(self, plan: Plan, fresh: timedelta = FRESH) -> tuple[Outcome, ...]:
         return apply(
             plan,
             devices=self.devices,
@@ -252,6 +253,7 @@ class Wiring:
             tell=self.tell,
             turns=self.turns.take,
             look=self.look_again,
+            fresh=fresh,
         )
 
     def doors(self) -> Doors:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from switchguard.core.model import Address, Device, Mac, Network, Station
-from switchguard.core.penalties import Penalty, Refusal
+from switchguard.core.penalties import Exemption, Penalty, Refusal, Subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,15 @@ class Tenants:
 
 
 @dataclass(frozen=True, slots=True)
+class Basis:
+    """What the ledger said when a plan was made of it, and who was meant by whom the plan concerns."""
+
+    held: tuple[HeldSlot, ...]
+    exemptions: tuple[Exemption, ...]
+    people: tuple[Subject, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """`changes` will be made in this order; `observed` would be, were the device in enforce mode."""
 
@@ -112,6 +121,18 @@ class Plan:
     """Of each MAC that a change would newly block: asked for again before the push."""
     tenants: tuple[Tenants, ...] = field(default=(), compare=False)
     """Of each port that a change would newly penalise: likewise."""
+    basis: Basis | None = field(default=None, compare=False)
+    """What to compare with when it is put on record: much may have been decided since. None: nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What came of putting a plan on record."""
+
+    held: tuple[HeldSlot, ...]
+    """What was ours before."""
+    outdated: Mapping[Change, str]
+    """Not on record, and not to be made: something was decided since the plan was made, and what."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,9 +24,9 @@ from switchguard.core.explain import client_phrase, penalty_phrase
 from switchguard.core.ladder import in_box
 from switchguard.core.model import Attribution, Gap, Location, Mac, Role, Station
 from switchguard.core.pairs import Peers
-from switchguard.core.penalties import Block, Penalty, RateLimit, SessionCap, Verdict
+from switchguard.core.penalties import Block, Penalty, RateLimit, SessionCap, Subject, Verdict
 from switchguard.core.policy import Policy
-from switchguard.core.safeguards import Objection, Subject, not_at, not_on_port, seen_at_edge
+from switchguard.core.safeguards import Objection, not_at, not_on_port, seen_at_edge
 
 
 @dataclass(frozen=True, slots=True)

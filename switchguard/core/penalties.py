@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar, Literal
 
-from switchguard.core.model import Address, ClientId, Location, Mac, Network
+from switchguard.core.model import Address, Client, ClientId, Location, Mac, Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +118,33 @@ class Verdict:
     """The id of another MAC's penalty that went over to this one, as it is probably the same device (identity.py)."""
     observed: bool = False
     """A notice of a time when the site only observed: nobody but the operators was told."""
+
+    @property
+    def covers(self) -> Network | None:
+        """The subnet that the penalty is put on; a notice is put on none."""
+        return None if isinstance(self.penalty, Notify) else self.network
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whom a verdict means, as far as the network shows it now.
+
+    A penalty may be put on `macs` and `addresses`. The other fields take in everybody who shares an identity, a MAC or
+    what we hold with it, and count for safeguards only: blocking one MAC of an exempt person is blocking that person.
+    """
+
+    verdict: Verdict
+    macs: tuple[Mac, ...]
+    addresses: tuple[Address, ...]
+    clients: tuple[Client, ...]
+    all_macs: frozenset[Mac]
+    all_addresses: frozenset[Address]
+    users: frozenset[str]
+
+    @property
+    def network(self) -> Network | None:
+        """The subnet that the penalty covers. A notice covers nothing but those who were seen."""
+        return self.verdict.covers
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,19 +24,18 @@ from dataclasses import replace
 from datetime import datetime
 
 from switchguard.core.brakes import brake
-from switchguard.core.changes import Change, Enforced, Enforcer, HeldSlot, Plan, SessionFlush, Slot
+from switchguard.core.changes import Basis, Change, Enforced, Enforcer, HeldSlot, Plan, SessionFlush, Slot
 from switchguard.core.decide import is_manual, is_over
 from switchguard.core.everybody import everyone_meant, how_many_now, never_everyone, spared_by
 from switchguard.core.explain import client_phrase, not_ours, penalty_phrase, slot_phrase
 from switchguard.core.fit import Situation, Unit, held_by, units
 from switchguard.core.model import Attribution, Gap
 from switchguard.core.pairs import peers
-from switchguard.core.penalties import Block, Exemption, Notify, Refusal, Verdict
+from switchguard.core.penalties import Block, Exemption, Notify, Refusal, Subject, Verdict
 from switchguard.core.place import Placement, completion, in_force, place, stays
 from switchguard.core.policy import Policy
 from switchguard.core.safeguards import (
     Objection,
-    Subject,
     enforces,
     exempt_by,
     never,
@@ -90,7 +89,8 @@ def plan(
     goal = wants(allowed, people, pardoned, situation)
     slots = sorted({*goal.slots, *situation.held}, key=_slot_order)
     steps = [step for slot in slots for step in _settle(slot, goal, exempt, situation)]
-    return _plan(steps, (*refused, *unplaced, *braked, *goal.refusals), people, situation)
+    made = _plan(steps, (*refused, *unplaced, *braked, *goal.refusals), people, situation)
+    return replace(made, basis=Basis(tuple(held), tuple(exemptions), tuple(people)))
 
 
 def nothing(now: datetime) -> Plan:
@@ -115,6 +115,7 @@ def restricted(whole: Plan, verdicts: Collection[str], held: Sequence[HeldSlot])
         forgotten=tuple(slot for slot in whole.forgotten if slot in theirs),
         whereabouts=whole.whereabouts,
         tenants=whole.tenants,
+        basis=whole.basis,
     )
 
 

@@ -21,7 +21,7 @@ from switchguard.core.changes import Slot
 from switchguard.core.copies import port_meant
 from switchguard.core.decide import is_manual
 from switchguard.core.model import PEER_LINK, Address, Attribution, Client, Device, Link, Location, Mac, Mode, Network
-from switchguard.core.penalties import Block, Exemption, Notify, Refusal, Verdict
+from switchguard.core.penalties import Block, Exemption, Refusal, Subject, Verdict
 from switchguard.core.policy import Policy, Safeguards
 from switchguard.core.reserved import never_a_client
 from switchguard.core.topology import Place, is_aggregate
@@ -36,28 +36,6 @@ class Objection:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """Whom a verdict means, as far as the network shows it now.
-
-    A penalty may be put on `macs` and `addresses`. The other fields take in everybody who shares an identity, a MAC or
-    what we hold with it, and count for safeguards only: blocking one MAC of an exempt person is blocking that person.
-    """
-
-    verdict: Verdict
-    macs: tuple[Mac, ...]
-    addresses: tuple[Address, ...]
-    clients: tuple[Client, ...]
-    all_macs: frozenset[Mac]
-    all_addresses: frozenset[Address]
-    users: frozenset[str]
-
-    @property
-    def network(self) -> Network | None:
-        """The subnet that the penalty covers. A notice covers nothing but those who were seen."""
-        return _covered(self.verdict)
-
-
 def subject(verdict: Verdict, attribution: Attribution, held: Iterable[Slot] = ()) -> Subject:
     """The verdict's own MACs and addresses and those that its identity has now, less what is somebody else's now."""
     if (place := port_meant(verdict)) is not None:
@@ -66,7 +44,7 @@ def subject(verdict: Verdict, attribution: Attribution, held: Iterable[Slot] = (
     named_addresses = {it for it in _named_addresses(verdict) if not lost(it, verdict.client, attribution)}
 
     def shares(client: Client) -> bool:
-        if _any_within(client.addresses, _covered(verdict)):
+        if _any_within(client.addresses, verdict.covers):
             return True
         if verdict.client == client.identity or not named_macs.isdisjoint(client.macs):
             return True
@@ -304,10 +282,6 @@ def too_many_on(device: str, penalties: int, limits: Safeguards) -> Objection | 
     if penalties <= limits.per_device:
         return None
     return Objection("blast_radius", f"{device} would hold {penalties} penalties, more than {limits.per_device}")
-
-
-def _covered(verdict: Verdict) -> Network | None:
-    return None if isinstance(verdict.penalty, Notify) else verdict.network
 
 
 def _named_macs(verdict: Verdict) -> set[Mac]:

@@ -14,9 +14,8 @@ from datetime import datetime, timedelta
 from switchguard.core.changes import Change, Tenants, Whereabouts
 from switchguard.core.copies import listed_ports, port_meant
 from switchguard.core.model import PEER_LINK, Attribution, FdbEntry, Location, Mac, Snapshot
-from switchguard.core.penalties import Block
+from switchguard.core.penalties import Block, Subject
 from switchguard.core.reserved import never_a_client
-from switchguard.core.safeguards import Subject
 from switchguard.core.topology import Place
 
 

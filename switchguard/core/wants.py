@@ -19,10 +19,11 @@ from switchguard.core.penalties import (
     Refusal,
     RestrictPorts,
     SessionCap,
+    Subject,
     Verdict,
 )
 from switchguard.core.place import Placement
-from switchguard.core.safeguards import Objection, Subject, copied_by_now, not_anew, not_on_port, occupants, refuse
+from switchguard.core.safeguards import Objection, copied_by_now, not_anew, not_on_port, occupants, refuse
 from switchguard.core.users import lost
 
 ENDED = "its penalty has ended"

@@ -17,14 +17,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from switchguard import plugins
 from switchguard.core.changes import Change, Diff, Enforced, HeldSlot, Outcome, Plan, SessionFlush, Slot
 from switchguard.core.explain import not_ours
 from switchguard.core.model import Device
-from switchguard.edge.recheck import Look, gone_by_now
+from switchguard.edge.recheck import FRESH, Look, gone_by_now
 from switchguard.errors import CommandRefused, DeviceError, LedgerError, SwitchguardError, UnexpectedDiff
 from switchguard.ports import ClearsSessions, Driver, Enforces, Ledger, Opens
 
@@ -53,19 +53,19 @@ def apply(
     tell: Callable[[str], None] | None = None,
     turns: Turn = _nobody_else,
     look: Look | None = None,
+    fresh: timedelta = FRESH,
 ) -> tuple[Outcome, ...]:
     """One outcome per change, in the plan's order. `tell` hears a sentence per change and flush, as they end.
     `turns` gives each device to one process at a time (turns.py). `look` reads forwarding tables again, for MACs and
-    ports that are to be penalised as they were some time ago; without it they are believed to be the same.
+    ports that were read longer ago than `fresh`; without it they are believed to be the same.
 
     A device that fails makes failed outcomes and stops nobody else. LedgerError, and whatever interrupts the caller,
     travels when the devices in progress have been read back and recorded; nothing new is begun after it.
     """
-    held = ledger.held()
-    ledger.intend(plan)
-    hands = _Hands(devices, opens, driver_of, ledger, clock, turns, frozenset(it.slot for it in held))
-    gone = gone_by_now(plan, look, clock()) if look is not None else {}
-    work = _Work(plan, held, hands, tell or (lambda _sentence: None), gone)
+    intent = ledger.intend(plan)
+    hands = _Hands(devices, opens, driver_of, ledger, clock, turns, frozenset(it.slot for it in intent.held))
+    moved = gone_by_now(plan, look, clock(), fresh) if look is not None else {}
+    work = _Work(plan, intent.held, hands, tell or (lambda _sentence: None), {**moved, **intent.outdated})
     with ThreadPoolExecutor(workers, thread_name_prefix="apply") as pool:
         try:
             work.run(pool)
@@ -148,7 +148,7 @@ class _Work:
                 yield flush.device, partial(self._flush, flush)
 
     def _change(self, device: str, batch: tuple[Change, ...]) -> _Done:
-        """Who is not where he was is not penalised, and the others are."""
+        """Who is not where he was is not penalised, nor who was let off since, and the others are."""
         told = [it for change in batch if change in self.gone for it in self.hands.refuse((change,), self.gone[change])]
         staying = tuple(change for change in batch if change not in self.gone)
         return _Done((*told, *(self.hands.change(device, staying) if staying else ())))

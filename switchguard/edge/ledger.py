@@ -16,10 +16,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select
 
-from switchguard.core.changes import Change, HeldSlot, Outcome, Plan
+from switchguard.core.changes import Change, HeldSlot, Intent, Outcome, Plan, Slot
 from switchguard.core.decide import ended
 from switchguard.core.letters import Letter
 from switchguard.core.model import Gap, Mac
+from switchguard.core.outdated import outdated, unforeseen
 from switchguard.core.penalties import Exemption, PastPenalty, Release, Verdict
 from switchguard.core.traces import Arrivals, Identities, Link
 from switchguard.core.visitors import A_DAY, Faces
@@ -201,15 +202,28 @@ class SqlLedger:
         with self._store.reading() as connection:
             return rows.held_slots(connection)
 
-    def intend(self, plan: Plan) -> None:
+    def intend(self, plan: Plan) -> Intent:
+        """What is outdated by now is not meant; a slot that somebody has filled since is not forgotten."""
         with self._store.writing() as connection:
+            held = rows.held_slots(connection)
+            stale, anew = _outdated(connection, plan, held)
             for change in plan.changes:
-                rows.mean(connection, change, "planned" if change.after else "releasing", plan.at)
+                if change not in stale:
+                    rows.mean(connection, change, "planned" if change.after else "releasing", plan.at)
             for change in plan.adopted:
-                rows.adopt(connection, change, plan.at)
-                notify_outbox.done(connection, change.verdicts, plan.at)
+                if change not in stale:
+                    rows.adopt(connection, change, plan.at)
+                    notify_outbox.done(connection, change.verdicts, plan.at)
             for slot in plan.forgotten:
-                rows.forget(connection, slot, plan.at)
+                if slot not in anew:
+                    rows.forget(connection, slot, plan.at)
+        return Intent(held, {change: why for change, why in stale.items() if change in plan.changes})
+
+    def outdated(self, plan: Plan) -> Mapping[Change, str]:
+        """What `intend` would not put on record now, and why."""
+        with self._store.reading() as connection:
+            stale, _ = _outdated(connection, plan, rows.held_slots(connection))
+        return {change: why for change, why in stale.items() if change in plan.changes}
 
     def pushed(self, changes: Sequence[Change], at: datetime) -> None:
         with self._store.writing() as connection:
@@ -266,11 +280,9 @@ class SqlLedger:
     def exemptions(self, now: datetime) -> tuple[Exemption, ...] | Gap:
         try:
             with self._store.reading() as connection:
-                query = select(tables.exemptions.c.exemption).order_by(tables.exemptions.c.id)
-                found = [rows.load(Exemption, text) for text in connection.execute(query).scalars()]
+                return rows.exemptions(connection, now)
         except LedgerError as error:
             return Gap("ledger", "exemptions", str(error))
-        return tuple(exemption for exemption in found if exemption.until is None or exemption.until > now)
 
     def add_exemption(self, exemption: Exemption, who: str) -> None:
         """Replaces an exemption of the same id."""
@@ -356,6 +368,21 @@ class SqlLedger:
         with self._store.reading() as connection:
             newest_first = connection.execute(query).all()
             return tuple(_event(connection, row) for row in reversed(newest_first))
+
+
+def _outdated(
+    connection: Connection, plan: Plan, held: Sequence[HeldSlot]
+) -> tuple[Mapping[Change, str], Collection[Slot]]:
+    """What has become outdated, and the slots that have got causes since."""
+    concerned = {it.slot for it in (*plan.changes, *plan.adopted)}.union(plan.forgotten)
+    there = tuple(it for it in held if it.slot in concerned)
+    causes = {id_ for it in there for id_ in it.verdicts}
+    causes.update(id_ for it in (*plan.changes, *plan.adopted) for id_ in it.verdicts)
+    stand, ended = rows.standing_or_ended(connection, causes)
+    puts = any(it.after is not None for it in (*plan.changes, *plan.adopted))
+    exempt = rows.exemptions(connection, plan.at) if puts else ()
+    found = outdated(plan, there, stand, ended, exempt, plan.at)
+    return found, unforeseen(plan, there, stand).keys()
 
 
 def _hold_or_send_letters(connection: Connection, outcome: Outcome, at: datetime) -> None:

@@ -98,6 +98,21 @@ def still_standing(connection: Connection, releases: Sequence[Release]) -> tuple
     return tuple(it for it in releases if it.verdict.id in here)
 
 
+def standing_or_ended(connection: Connection, ids: Collection[str]) -> tuple[frozenset[str], frozenset[str]]:
+    """Which of these penalties stand, and which have ended; the others are not on record."""
+    table = tables.penalties.c
+    found = connection.execute(select(table.id, table.released_at).where(table.id.in_(ids))).all() if ids else []
+    ended = frozenset(row.id for row in found if row.released_at is not None)
+    return frozenset(row.id for row in found) - ended, ended
+
+
+def exemptions(connection: Connection, now: datetime) -> tuple[Exemption, ...]:
+    """Those that have not expired, by id."""
+    query = select(tables.exemptions.c.exemption).order_by(tables.exemptions.c.id)
+    found = (load(Exemption, text) for text in connection.execute(query).scalars())
+    return tuple(it for it in found if it.until is None or it.until > now)
+
+
 def wishes(connection: Connection, releases: Sequence[Release], since: datetime) -> int:
     """Moments at which a client of these was let back: several penalties at once are one wish. Neither a new address
     nor a new MAC makes a new client."""

@@ -13,7 +13,8 @@ from crash_device import BlindDriver, Rack, ToyDriver, toy
 
 from switchguard.core.changes import Change, Diff, HeldSlot, Outcome, Plan, SessionFlush, Slot, Tenants, Whereabouts
 from switchguard.core.model import ClientId, Device, FdbEntry, Mac, Reading, Snapshot, Station
-from switchguard.core.penalties import Block, Penalty, RateLimit, SessionCap, Verdict
+from switchguard.core.outdated import LIFTED
+from switchguard.core.penalties import Block, Penalty, RateLimit, Release, SessionCap, Verdict
 from switchguard.edge.apply import Turn, apply, moves
 from switchguard.edge.ledger import SqlLedger
 from switchguard.edge.turns import Turns
@@ -602,3 +603,26 @@ def test_a_port_that_has_changed_hands_since_is_not_limited(scene: Scene, there:
     )
     assert outcome.state == state
     assert (PORT.slot in scene.rack.read("sw1")) == (state == "verified")
+
+
+# --- still wanted? ---------------------------------------------------------------------------------------------------
+
+
+def test_what_was_lifted_while_somebody_thought_about_it_is_refused_and_the_rest_is_done(scene: Scene) -> None:
+    lifted, stands = put(mac_block("core1", 1), "v1"), put(mac_block("core1", 2), "v2")
+    scene.ledger.sentence((verdict("v1", 1), verdict("v2", 2)), (), AT)
+    scene.ledger.sentence((), (Release(verdict("v1", 1), "by hand (ada)"),), AT)
+    refused, done = scene.apply(lifted, stands)
+    assert (refused.state, refused.why) == ("refused", LIFTED)
+    assert done.state == "verified"
+    assert on_device(scene, "core1") == {stands.slot: Block()}
+    assert scene.states() == {stands.slot: "verified"}
+
+
+def test_an_old_place_stays_when_the_new_one_has_become_outdated(scene: Scene) -> None:
+    old, new = mac_block("core1", 1), mac_block("core2", 1)
+    scene.hold(old, "v1")
+    scene.ledger.sentence((verdict("v1", 1),), (), AT)
+    scene.ledger.sentence((), (Release(verdict("v1", 1), "by hand (ada)"),), AT)
+    assert [it.state for it in scene.apply(lift(old), put(new, "v1"))] == ["refused", "refused"]
+    assert on_device(scene, "core2") == {}

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, inspect
 
-from switchguard.core.changes import Change, Diff, HeldSlot, Outcome, Plan, Slot
+from switchguard.core.changes import Basis, Change, Diff, HeldSlot, Intent, Outcome, Plan, Slot
 from switchguard.core.model import ClientId, Gap, Mac, Station
-from switchguard.core.penalties import Block, Exemption, Notify, PastPenalty, RateLimit, Release, Verdict
+from switchguard.core.outdated import LIFTED, WANTED
+from switchguard.core.penalties import Block, Exemption, Notify, PastPenalty, RateLimit, Release, Subject, Verdict
 from switchguard.edge import ledger_tables
 from switchguard.edge.archive import Archive
 from switchguard.edge.ledger import SqlLedger
@@ -317,6 +318,70 @@ def test_rule_7_a_slot_that_is_empty_and_wanted_no_more_is_forgotten(ledger: Sql
     ledger.intend(Plan(AT + HOUR, forgotten=(SLOT,)))
     assert ledger.held() == ()
     assert whats(ledger, VERDICT.id) == ["sentenced", "forgotten"]
+
+
+# --- what was decided in the meantime --------------------------------------------------------------------------------
+
+BY_HAND = replace(VERDICT, id="by hand", rule="manual", requested_by="ada")
+WHOM = Subject(VERDICT, (MAC,), VERDICT.addresses, (), frozenset({MAC}), frozenset(VERDICT.addresses), frozenset())
+
+
+def made(ledger: SqlLedger, *changes: Change, forgotten: tuple[Slot, ...] = ()) -> Plan:
+    """As the planner makes it of what the ledger says now."""
+    known = ledger.exemptions(AT)
+    assert not isinstance(known, Gap)
+    return Plan(AT, changes, forgotten=forgotten, basis=Basis(ledger.held(), known, (WHOM,)))
+
+
+def adopts(ledger: SqlLedger, *verdicts: Verdict) -> None:
+    """A penalty that finds the place filled by another one, as by `block` in another window."""
+    ledger.sentence(verdicts, (), AT)
+    ledger.intend(Plan(AT, adopted=(Change(SLOT, Block(), Block(), (VERDICT.id, *(it.id for it in verdicts))),)))
+
+
+def test_a_block_of_what_was_lifted_since_the_plan_is_not_meant(ledger: SqlLedger) -> None:
+    ledger.sentence((VERDICT,), (), AT)
+    plan = made(ledger, PUT)
+    ledger.sentence((), (Release(VERDICT, "by hand (ada)"),), AT)
+    assert ledger.outdated(plan) == {PUT: LIFTED}
+    assert ledger.intend(plan) == Intent((), {PUT: LIFTED})
+    assert ledger.held() == ()
+
+
+def test_a_release_of_what_another_penalty_needs_since_the_plan_is_not_meant(ledger: SqlLedger) -> None:
+    ledger.sentence((VERDICT,), (), AT)
+    ledger.intend(Plan(AT, (PUT,)))
+    ledger.record((outcome(PUT),), AT)
+    plan = made(ledger, LIFT)
+    adopts(ledger, BY_HAND)
+    ledger.sentence((), (Release(VERDICT, "by hand (bob)"),), AT)
+    assert ledger.intend(plan).outdated == {LIFT: WANTED}
+    assert [(it.state, it.verdicts) for it in ledger.held()] == [("verified", (VERDICT.id, BY_HAND.id))]
+
+
+def test_whoever_was_exempted_since_the_plan_is_not_blocked(ledger: SqlLedger) -> None:
+    plan = made(ledger, PUT)
+    ledger.add_exemption(Exemption("e1", "speaker", mac=MAC), "ada")
+    ledger.sentence((VERDICT,), (), AT)
+    assert list(ledger.intend(plan).outdated) == [PUT]
+    assert ledger.held() == ()
+
+
+def test_a_slot_that_was_filled_anew_is_not_forgotten(ledger: SqlLedger) -> None:
+    """Else what stands there would be nobody's, and never lifted."""
+    ledger.intend(Plan(AT, (LIFT,)))
+    plan = made(ledger, forgotten=(SLOT,))
+    ledger.sentence((BY_HAND,), (), AT)
+    ledger.intend(Plan(AT, (replace(PUT, verdicts=(BY_HAND.id,)),)))
+    ledger.intend(plan)
+    assert [it.verdicts for it in ledger.held()] == [(BY_HAND.id,)]
+
+
+def test_what_somebody_else_has_put_there_is_disowned_and_told(ledger: SqlLedger) -> None:
+    ledger.sentence((VERDICT,), (), AT)
+    ledger.intend(Plan(AT, (PUT,)))
+    ledger.disown((outcome(PUT, "refused", "not ours to touch"),), AT)
+    assert (ledger.held(), whats(ledger, "core1")) == ((), ["refused"])
 
 
 # --- history ---------------------------------------------------------------------------------------------------------

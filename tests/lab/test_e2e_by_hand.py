@@ -4,7 +4,7 @@ import sys
 from contextlib import ExitStack
 
 import pytest
-from desk import INTERNET_HOST, ON_CORE, ON_SW1, PATIENCE_S, Desk
+from desk import INTERNET_HOST, ON_CORE, ON_SW1, ON_SW2, PATIENCE_S, Desk
 
 from switchguard.lab.control import Lab, LabClient
 from switchguard.lab.moves import traded
@@ -108,6 +108,30 @@ def test_a_drop_that_an_administrator_types_while_we_ask_is_theirs_too(lab: Lab,
     assert (said.status, "not ours to touch" in said.out) == (3, True)
     assert desk.types("unblock", "mac", desk.mac(ON_CORE), "--yes").status == 0
     assert theirs in desk.running("core")
+
+
+def test_what_others_do_while_we_ask_is_not_undone_by_the_answer(lab: Lab, desk: Desk) -> None:
+    """Lifted, exempted, or blocked once more: the answer was to another question."""
+    lifted, exempt, again = desk.mac(ON_SW2), desk.mac(ON_SW1), desk.mac(ON_CORE)
+    lab.fault("sw2", "refuse-commit")
+    desk.types("block", "mac", lifted, "--yes")
+    lab.fault("sw2", "none")
+    lab.greet()
+    said = desk.answers("y", "apply", meanwhile=lambda: desk.types("unblock", "mac", lifted, "--yes"))
+    assert (said.status, desk.ours()) == (3, []), said.out
+
+    said = desk.answers(
+        "y", "block", "mac", exempt, meanwhile=lambda: desk.types("exempt", "add", exempt, "--why", "speaker", "--yes")
+    )
+    assert (said.status, desk.ours(), desk.states()) == (3, [], {}), said.out
+
+    assert desk.types("block", "mac", again, "--yes").status == 0
+    lines = desk.ours()
+    said = desk.answers(
+        "y", "unblock", "mac", again, meanwhile=lambda: desk.types("block", "mac", again, "--for", "3h", "--yes")
+    )
+    assert "changed since the plan was made" in " ".join(said.out.split())
+    assert (said.status, desk.ours(), desk.states()) == (3, lines, {again: "verified"}), said.out
 
 
 # --- time ------------------------------------------------------------------------------------------------------------
