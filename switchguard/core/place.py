@@ -25,7 +25,7 @@ from switchguard.core.fit import (
     why_unlocated,
 )
 from switchguard.core.ladder import zone_of
-from switchguard.core.model import Role
+from switchguard.core.model import Mac, Role
 from switchguard.core.pairs import Peers
 from switchguard.core.penalties import Block, Refusal
 from switchguard.core.policy import Zone
@@ -65,6 +65,8 @@ def place(unit: Unit, situation: Situation, occupied: Collection[Slot]) -> Place
     objection = _out_of_reach(unit, situation)
     if objection:
         return refuse(unit.verdict, unit.what, objection)
+    if there := _blocked_already(unit, situation):
+        return Placement(unit, there)
     reasons: list[tuple[str | None, Objection]] = []
     for rank, devices in enumerate(_places(unit, situation)):
         each = {name: slots_on(name, unit, situation, occupied, named=rank == 0) for name in devices}
@@ -88,7 +90,26 @@ def _out_of_reach(unit: Unit, situation: Situation) -> Objection | None:
     gone = [it for it in verdict.addresses if lost(it, verdict.client, attribution)]
     if gone and not unit.whom.addresses and not unit.macs:
         return Objection("unlocated", f"{gone[0]} is lent to users, and not to {verdict.client} now")
-    return not_anew(unit.whom, unit.macs, attribution, situation.policy.safeguards)
+    return not_anew(unit.whom, unit.macs, attribution, situation.policy.safeguards, _cut(unit.macs, situation))
+
+
+def _cut(macs: Collection[Mac], situation: Situation) -> frozenset[Mac]:
+    """Those that a block of ours hides."""
+    blocks = (slot for slot in situation.held if slot.station.mac in macs and slot.kind == Block.kind)
+    return frozenset(it.station.mac for it in blocks if it.station.mac is not None and _stands(it, situation))
+
+
+def _blocked_already(unit: Unit, situation: Situation) -> tuple[Slot, ...]:
+    """Where this MAC is blocked for another cause, while it is nowhere to be seen: the new one counts there too."""
+    if unit.key is None or location_of(unit) is not None or unit.verdict.on_device is not None:
+        return ()
+    there = (slot for slot in situation.held if (slot.station.mac, slot.kind) == (unit.key, Block.kind))
+    return tuple(slot for slot in there if _stands(slot, situation))
+
+
+def _stands(slot: Slot, situation: Situation) -> bool:
+    """Seen there, or verified once: what was merely meant cuts nobody."""
+    return situation.held[slot].state == "verified" or situation.present(slot) is not None
 
 
 # --- pairs -----------------------------------------------------------------------------------------------------------

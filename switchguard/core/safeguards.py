@@ -170,8 +170,11 @@ def overrides_exemption(verdict: Verdict) -> bool:
 # --- not now ---------------------------------------------------------------------------------------------------------
 
 
-def not_anew(whom: Subject, macs: Iterable[Mac], attribution: Attribution, limits: Safeguards) -> Objection | None:
-    """A MAC that looks like a router, that is only known from beyond our edge, or that somebody may have copied."""
+def not_anew(
+    whom: Subject, macs: Iterable[Mac], attribution: Attribution, limits: Safeguards, cut: Collection[Mac] = ()
+) -> Objection | None:
+    """A MAC that looks like a router, that is only known from beyond our edge, or that somebody may have copied. Those
+    that we `cut` ourselves are hidden at our edge: that the others still remember them says nothing."""
     chosen = tuple(macs)
     if objection := not_copied(whom, chosen, attribution):
         return objection
@@ -180,7 +183,7 @@ def not_anew(whom: Subject, macs: Iterable[Mac], attribution: Attribution, limit
         if len(addresses) > limits.max_addresses_per_mac:
             why = f"{mac} has {len(addresses)} addresses, more than {limits.max_addresses_per_mac}: it may be a router"
             return Objection("router", why)
-        if only_on_uplinks(mac, attribution):
+        if mac not in cut and only_on_uplinks(mac, attribution):
             return Objection("uplink", f"{mac} is seen on uplinks only, so it is beyond our edge")
     return None
 

@@ -417,3 +417,37 @@ def test_what_is_there_already_takes_no_more_room() -> None:
 
 def test_facts_of_an_access_switch_are_as_the_other_tests_assume() -> None:
     assert ACCESS_FACTS.penalties["block"] == ("mac_vlan",)
+
+
+# --- who is cut already ----------------------------------------------------------------------------------------------
+
+BEHIND = world(sightings={mac(7): (FdbEntry("core", "Gi0/2", mac(7), 10),)})
+"""Client 7 is nowhere but in the core's memory of its uplink."""
+BLOCKED = ours(at("sw1", 7), V7)
+AS_BLOCKED = {"sw1": {at("sw1", 7): Block()}}
+
+
+def test_a_client_that_we_cut_is_not_beyond_our_edge_and_its_block_can_be_extended() -> None:
+    longer = request(7)
+    made = planned([V7, longer], BEHIND, [BLOCKED], AS_BLOCKED, by=policy("access"))
+    assert (made.changes, made.refusals) == ((), ())
+    assert [(it.slot, set(it.verdicts)) for it in made.adopted] == [(at("sw1", 7), {V7.id, longer.id})]
+
+
+def test_a_block_that_is_about_to_be_lifted_is_kept_for_a_new_cause() -> None:
+    longer, leaving = request(7), ours(at("sw1", 7), V7, state="releasing")
+    made = planned([longer], BEHIND, [leaving], AS_BLOCKED, by=policy("access"))
+    assert (made.changes, made.refusals) == ((), ())
+    assert [(it.slot, it.verdicts) for it in made.adopted] == [(at("sw1", 7), (longer.id,))]
+
+
+def test_a_block_that_was_only_meant_hides_nobody() -> None:
+    meant = ours(at("sw1", 7), V7, state="planned")
+    made = planned([request(7)], BEHIND, [meant], by=policy("access"))
+    assert (made.changes, safeguards_of(made)) == ((), ["uplink"])
+
+
+def test_who_is_seen_on_uplinks_only_and_not_cut_by_us_stays_beyond_our_edge() -> None:
+    made = planned([request(7)], BEHIND, [ours(at("sw1", 8), verdict(8))], {"sw1": {at("sw1", 8): Block()}})
+    assert (slots_of(made), safeguards_of(made)) == ([at("sw1", 8)], ["uplink"])
+    assert [it.after for it in made.changes] == [None]
