@@ -1,4 +1,4 @@
-"""Commands that change something: apply, block, unblock, limit, cap, exempt, release-all, pause, resume.
+"""Commands that change something: apply, block, unblock, limit, cap, exempt, pause, resume; release.py has release-all.
 
 All of them go the same way: verdicts -> plan (with every safeguard) -> diff -> question -> apply -> read-back.
 """
@@ -25,7 +25,7 @@ from switchguard.core.explain import client_phrase, penalty_phrase, verdict_sent
 from switchguard.core.model import Attribution
 from switchguard.core.notices import News
 from switchguard.core.penalties import Block, Decision, Penalty, RateLimit, Release, SessionCap, Verdict
-from switchguard.core.plan import nothing, restricted
+from switchguard.core.plan import lifted_because, restricted
 from switchguard.cycle import PLACES, USAGE, look, make_plan, remember
 from switchguard.edge.recheck import FRESH, NEVER_FRESH
 from switchguard.edge.units import parse_duration, parse_rate
@@ -55,10 +55,12 @@ def carry_out(
     `once_agreed` is what is to be remembered before anything else, unless it is a dry run or the answer is no.
     """
     ended = {release.verdict.id for release in released}
-    wanted = [verdict for verdict in wiring.ledger.standing() if verdict.id not in ended]
+    standing, held = wiring.ledger.standing(), wiring.ledger.held()
+    wanted = [verdict for verdict in standing if verdict.id not in ended]
     whole = make_plan(wiring.site.policy, wiring.doors(), attribution, [*wanted, *new], clock())
-    plan = restricted(whole, {*ended, *(verdict.id for verdict in new)}, wiring.ledger.held())
-    decision = Decision(tuple(new), tuple(released))
+    concerned = restricted(whole, {*ended, *(verdict.id for verdict in new)}, held)
+    plan = lifted_because(concerned, released, held)
+    decision = Decision(tuple(new), tuple(it for it in released if it.verdict in standing))
     letters = wiring.letters(News(decision, plan, attribution))
     outcomes = show_and_ask(
         wiring, plan, manner, lambda: wiring.ledger.sentence(new, released, clock(), letters), once_agreed
@@ -97,11 +99,12 @@ def show_and_ask(
 def carried_out(
     wiring: Wiring, plan: Plan, record: Callable[[], None], fresh: timedelta = FRESH
 ) -> tuple[Outcome, ...]:
-    """What is wanted goes on record first. A plan of refusals alone leaves no wish behind, nor does one that was
-    overtaken. `fresh`: how old what it rests on may be."""
+    """What is wanted goes on record first. A plan of refusals alone leaves no wish behind, but for a release that waits
+    for its device: the next pass lifts it as soon as it can; nor does one that was overtaken. `fresh`: how old what it
+    rests on may be."""
     if plan.changes and (refused := all_outdated(wiring, plan)):
         return refused
-    if plan.changes or not plan.refusals:
+    if plan.changes or all(it.lifting for it in plan.refusals):
         record()
     if not (plan.changes or plan.adopted or plan.forgotten):
         return ()
@@ -123,13 +126,13 @@ def all_outdated(wiring: Wiring, plan: Plan) -> tuple[Outcome, ...]:
     return refused
 
 
-def agreed(manner: Manner) -> bool:
+def agreed(manner: Manner, question: str = "Push this?") -> bool:
     """Whether a person who has seen the diff says yes; says why not."""
     if manner.as_json or not sys.stdin.isatty():
         nobody = "--json shows no diff to a person" if manner.as_json else "this is no terminal"
         show.complain(f"refused: nobody to ask, since {nobody}; --yes says yes beforehand")
         return False
-    if not typer.confirm("Push this?"):
+    if not typer.confirm(question):
         show.complain("nothing was changed")
         return False
     return True
@@ -137,10 +140,14 @@ def agreed(manner: Manner) -> bool:
 
 def finish(plan: Plan, outcomes: Sequence[Outcome]) -> None:
     """Returns when all is done; else leaves with the exit code that says how it went."""
+    left = {(refusal.device, refusal.what) for refusal in plan.refusals if refusal.lifting}
+    if left:
+        where = ", ".join(sorted({str(device) for device, _ in left}))
+        show.complain(f"{len(left)} still to be lifted, on {where}: it stays on record, and every pass tries again")
     if any(outcome.state == "failed" for outcome in outcomes):
         show.complain("not done yet; it stays on record, and every pass tries again")
         raise typer.Exit(1)
-    if (plan.refusals or plan.observed) and not plan.changes:
+    if left or ((plan.refusals or plan.observed) and not plan.changes):
         raise typer.Exit(REFUSED)
     if any(outcome.state == "refused" for outcome in outcomes):
         raise typer.Exit(REFUSED)
@@ -285,9 +292,10 @@ def unblock_ip(ctx: typer.Context, address: AddressArgument, manner: Manner, rea
 
 
 def lift(ctx: typer.Context, concerns: Callable[[Verdict], bool], what: str, reason: str, manner: Manner) -> None:
+    """What stands, and what has ended but is on some device still."""
     wiring = Wiring.of(ctx.obj)
     why = f"{reason} ({operator()})"
-    released = [Release(verdict, why) for verdict in wiring.ledger.standing() if concerns(verdict)]
+    released = [Release(it.verdict, why) for it in wiring.ledger.penalties() if concerns(it.verdict)]
     if not released:
         raise BadTarget(f"no penalty of ours stands against {what}; `switchguard penalties` lists them")
     carry_out(wiring, attribute(look_around(wiring, PLACES)), manner, released=released)
@@ -295,26 +303,6 @@ def lift(ctx: typer.Context, concerns: Callable[[Verdict], bool], what: str, rea
         for release in released:
             whom = client_phrase(release.verdict.client)
             show.say(f"lifted for {whom}: {penalty_phrase(release.verdict.penalty)}")
-
-
-@spread
-def release_all(ctx: typer.Context, manner: Manner, reason: Reason = BY_HAND) -> None:
-    """Lift everything that we hold, everywhere. Other people's lines stay.
-
-    Example: switchguard release-all --dry-run
-    """
-    wiring = Wiring.of(ctx.obj)
-    standing = wiring.ledger.standing()
-    if not standing and not wiring.ledger.held():
-        empty = objects.dump(objects.done_object(nothing(clock()), {}, ()))
-        typer.echo(empty if manner.as_json else "nothing stands")
-        return
-    released = [Release(verdict, f"release-all: {reason} ({operator()})") for verdict in standing]
-    attribution = attribute(look_around(wiring, PLACES))
-    plan = make_plan(wiring.site.policy, wiring.doors(), attribution, (), clock())
-    letters = wiring.letters(News(Decision((), tuple(released)), plan, attribution))
-    outcomes = show_and_ask(wiring, plan, manner, lambda: wiring.ledger.sentence((), released, clock(), letters))
-    finish(plan, outcomes)
 
 
 def duration(text: str) -> timedelta:

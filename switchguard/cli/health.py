@@ -98,7 +98,8 @@ def status(ctx: typer.Context, as_json: Json = False) -> None:
     wiring = Wiring.of(ctx.obj)
     last = wiring.ledger.status()
     paused = wiring.ledger.paused()
-    standing = len(wiring.ledger.standing())
+    records = wiring.ledger.penalties()
+    left = [record for record in records if record.released_at is not None]
     notices = wiring.outbox.standing()
     alive = last is not None and process_lives(int(last["pid"]))
     if as_json:
@@ -107,7 +108,8 @@ def status(ctx: typer.Context, as_json: Json = False) -> None:
                 {
                     "running": alive,
                     "paused": paused,
-                    "penalties": standing,
+                    "penalties": len(records),
+                    "releasing": len(left),
                     "mode": wiring.site.policy.mode,
                     "last_pass": last,
                     "notices": asdict(notices),
@@ -117,7 +119,10 @@ def status(ctx: typer.Context, as_json: Json = False) -> None:
         return
     show.say(f"service: {'running' if alive else 'not running'}, mode {wiring.site.policy.mode}")
     show.say(f"writes: {'paused - ' + paused if paused else 'allowed'}")
-    show.say(f"penalties standing: {standing}")
+    show.say(f"penalties standing: {len(records) - len(left)}")
+    if left:
+        where = ", ".join(sorted({held.slot.device for record in left for held in record.slots}))
+        show.complain(f"ended, but still to be lifted: {len(left)}, on {where}")
     if notices.waiting or notices.failed:
         show.say(notices.sentence())
     if last is None:

@@ -43,7 +43,7 @@ COMMANDS: Mapping[str, tuple[str, str, str]] = {
     "cap": (ACT, "act_on_everyone", "cap"),
     "exempt": (ACT, "story", "exempt"),
     "unlink": (ACT, "identity", "unlink"),
-    "release-all": (ACT, "act", "release_all"),
+    "release-all": (ACT, "release", "release_all"),
     "run": (RUN, "service", "run"),
     "notify": (RUN, "notify", "app"),
     "status": (RUN, "health", "status"),

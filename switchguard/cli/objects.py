@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from switchguard.core.changes import Change, Diff, Outcome, Plan, Slot
+from switchguard.core.changes import Change, Diff, HeldSlot, Outcome, Plan, Slot
 from switchguard.core.copies import contested_of
 from switchguard.core.model import Attribution, Client, Contested, Gap, Location, Snapshot
 from switchguard.core.penalties import Exemption, Finding, Penalty, Refusal
@@ -50,6 +50,10 @@ def slot_object(slot: Slot) -> Json:
         "address": str(slot.address) if slot.address else None,
         "network": str(slot.network) if slot.network else None,
     }
+
+
+def held_objects(held: Iterable[HeldSlot]) -> list[Json]:
+    return [{**slot_object(it.slot), "penalty": penalty_object(it.penalty), "state": it.state} for it in held]
 
 
 def change_object(change: Change) -> Json:
@@ -160,6 +164,7 @@ def refusal_object(refusal: Refusal) -> Json:
         "safeguard": refusal.safeguard,
         "client": refusal.client,
         "device": refusal.device,
+        "lifting": refusal.lifting,
     }
 
 

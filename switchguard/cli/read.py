@@ -10,6 +10,7 @@ import typer
 
 from switchguard import plugins
 from switchguard.cli import objects, show
+from switchguard.cli.leftovers import gone_or_unknown, gone_sentence
 from switchguard.cli.options import From, Json, OtherPolicy, Recording
 from switchguard.cli.rules import hits_object, played_by, remembered_by, say_played, show_hits
 from switchguard.cli.targets import find, parse_target, why_unknown
@@ -71,6 +72,7 @@ def check(
     snapshot = look_around(wiring, everything(wiring)) if connect else None
     gaps = (*snapshot.gaps, *unreadable(wiring)) if snapshot else ()
     missing, over = missing_credentials(site), exemptions_over(site, clock())
+    left = gone_or_unknown(wiring)
     if as_json:
         tables = objects.poll_object(snapshot, 0.0)["tables"] if snapshot else []
         typer.echo(
@@ -85,6 +87,9 @@ def check(
                     "missing_credentials": [{"of": it.device, "why": it.why} for it in missing],
                     "trusts_anybody": trusting(wiring),
                     "exemptions_over": over,
+                    "lines_left": [
+                        {"device": name, "slots": objects.held_objects(held)} for name, held in left.items()
+                    ],
                     "tables": tables,
                     "gaps": [objects.gap_object(gap) for gap in gaps],
                 }
@@ -98,7 +103,9 @@ def check(
             show_readings(snapshot.readings)
         show.show_gaps(gaps)
         say_missing(missing)
-    if gaps or (connect and missing):
+        for name, held in left.items():
+            show.complain(gone_sentence(name, held))
+    if gaps or left or (connect and missing):
         raise typer.Exit(1)
 
 

@@ -14,6 +14,7 @@ import typer
 
 from switchguard.cli.counters import install, may_count
 from switchguard.cli.health import ledger_octets, pass_object
+from switchguard.cli.leftovers import gone, gone_sentence
 from switchguard.cli.wiring import Wiring, clock
 from switchguard.core.copies import contested_of
 from switchguard.core.explain import change_sentence, contested_sentence, refusal_sentence
@@ -64,6 +65,7 @@ def run(ctx: typer.Context) -> None:
     followers = follow_endings(wiring, metrics)
     traps = hear_traps(wiring, service)
     tell("started", site=str(wiring.site.path), mode=str(wiring.site.policy.mode), devices=len(wiring.devices))
+    warn_of_lines_left(wiring)
     while asked.get() == signal.SIGHUP:
         wiring = reload(ctx, service, wiring, metrics)
         deliver(wiring)
@@ -192,7 +194,19 @@ def reload(ctx: typer.Context, service: Service, wiring: Wiring, metrics: Metric
     if wiring.postman is not None:
         wiring.postman.stop()
     tell("reloaded", site=str(fresh.site.path))
+    warn_of_lines_left(fresh)
     return fresh
+
+
+def warn_of_lines_left(wiring: Wiring) -> None:
+    """On devices that are not in hosts.yaml any more: only a person can do something about these."""
+    try:
+        left = gone(wiring)
+    except SwitchguardError as error:
+        warn("failed", job="lines left on devices that are gone", why=str(error))
+        return
+    for device, held in left.items():
+        warn("lines left on a device that is gone", device=device, lines=len(held), why=gone_sentence(device, held))
 
 
 def report(wiring: Wiring, result: Pass, service: Service, metrics: Metrics) -> None:

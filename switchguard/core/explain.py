@@ -121,6 +121,7 @@ def change_sentence(change: Change) -> str:
 def refusal_sentence(refusal: Refusal) -> str:
     """What we declined to do, where, and why; the safeguard's word comes last, for searching."""
     where = f" on {refusal.device}" if refusal.device else ""
+    where = "" if refusal.what.endswith(where) else where
     return f"{plain(refusal.what)}{where}: {plain(refusal.why)} [{refusal.safeguard}]"
 
 

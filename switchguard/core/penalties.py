@@ -168,6 +168,8 @@ class Refusal:
     client: ClientId | None = None
     verdict: str | None = None
     device: str | None = None
+    lifting: bool = False
+    """It is a release: what has ended is on the device still, and stays on record until it is gone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ from switchguard.core.explain import client_phrase, not_ours, penalty_phrase, sl
 from switchguard.core.fit import Situation, Unit, held_by, units
 from switchguard.core.model import Attribution, Gap
 from switchguard.core.pairs import peers
-from switchguard.core.penalties import Block, Exemption, Notify, Refusal, Subject, Verdict
+from switchguard.core.penalties import Block, Exemption, Notify, Refusal, Release, Subject, Verdict
 from switchguard.core.place import Placement, completion, in_force, place, stays
 from switchguard.core.policy import Policy
 from switchguard.core.safeguards import (
@@ -75,7 +75,7 @@ def plan(
     pause = Refusal("every change", f"paused: {paused}", "paused")
     if isinstance(exemptions, Gap):
         why = f"the exemptions cannot be read ({exemptions.why}), so nothing is written"
-        unread = Refusal("every change", why, "exemption", device=exemptions.device)
+        unread = Refusal("every change", why, "exemption")
         return Plan(now, refusals=(unread if paused is None else pause,))
     exempt = (*policy.exemptions, *exemptions)
     pairs = peers(enforcer.device for enforcer in enforcers.values())
@@ -117,6 +117,18 @@ def restricted(whole: Plan, verdicts: Collection[str], held: Sequence[HeldSlot])
         tenants=whole.tenants,
         basis=whole.basis,
     )
+
+
+def lifted_because(whole: Plan, released: Iterable[Release], held: Sequence[HeldSlot]) -> Plan:
+    """The same plan, where each release says why the penalties in its slot ended."""
+    whys = {it.verdict.id: it.why for it in released}
+    causes = {it.slot: "; ".join(dict.fromkeys(whys[id_] for id_ in it.verdicts if id_ in whys)) for it in held}
+
+    def told(change: Change) -> Change:
+        why = causes.get(change.slot) if change.after is None and change.why == ENDED else None
+        return replace(change, why=why) if why else change
+
+    return replace(whole, changes=tuple(map(told, whole.changes)))
 
 
 # --- whom ------------------------------------------------------------------------------------------------------------
@@ -191,8 +203,7 @@ def _settle(slot: Slot, goal: Wants, exempt: Sequence[Exemption], situation: Sit
     """The table at the top, one line at a time."""
     want, held, there = goal.slots.get(slot), situation.held.get(slot), situation.on(slot.device)
     if isinstance(there, Gap) or slot.device not in situation.enforcers:
-        why = there.why if isinstance(there, Gap) else "it is not among the devices that can enforce"
-        return _all_refused(slot, want, held, Objection("gap", f"{slot.device} keeps what it has: {why}"))
+        return _all_refused(slot, want, held, Objection("gap", _out_of_hand(slot, there, situation)))
     present = there.get(slot)
     if want is None:
         return (slot,) if present is None else (Change(slot, present, None, (), goal.lifted.get(slot, ENDED)),)
@@ -206,6 +217,18 @@ def _settle(slot: Slot, goal: Wants, exempt: Sequence[Exemption], situation: Sit
     return (Change(slot, present, present, want.verdicts, _why(want, exempt, situation)),)
 
 
+def _out_of_hand(slot: Slot, there: Enforced | Gap, situation: Situation) -> str:
+    """Why nothing can be done on this device now, and by whom something can, if not by the next pass."""
+    keeps = f"{slot.device} keeps what it has: "
+    if slot.device not in situation.enforcers:
+        return (
+            f"{keeps}it is no longer in hosts.yaml as a device that can be written to, and has this line of ours; put"
+            f" it back under that name, or take the line off by hand and say"
+            f" `switchguard release-all --forget {slot.device}`"
+        )
+    return keeps + (there.why if isinstance(there, Gap) else "nothing is known of it")
+
+
 def _all_refused(slot: Slot, want: Want | None, held: HeldSlot | None, objection: Objection) -> tuple[Refusal, ...]:
     """To every verdict that wants the slot, or else wanted it."""
     if want is not None:
@@ -213,7 +236,8 @@ def _all_refused(slot: Slot, want: Want | None, held: HeldSlot | None, objection
         return tuple(refuse(wish.verdict, what, objection, slot.device) for wish in want.wishes)
     ended = held.verdicts if held is not None else ()
     what = f"release of {slot_phrase(slot)}"
-    return tuple(Refusal(what, objection.why, objection.safeguard, verdict=it, device=slot.device) for it in ended)
+    told = Refusal(what, objection.why, objection.safeguard, device=slot.device, lifting=True)
+    return tuple(replace(told, verdict=it) for it in ended)
 
 
 def _why(want: Want, exempt: Sequence[Exemption], situation: Situation) -> str:

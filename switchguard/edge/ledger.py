@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select
 
 from switchguard.core.changes import Change, HeldSlot, Intent, Outcome, Plan, Slot
 from switchguard.core.decide import ended
@@ -52,7 +52,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class PenaltyRecord:
-    """A penalty with its end, if it has ended, and the places where it sits."""
+    """A penalty with its end, if it has ended, and the places where it sits, then too."""
 
     verdict: Verdict
     released_at: datetime | None
@@ -93,15 +93,19 @@ class SqlLedger:
     # --- penalties ---------------------------------------------------------------------------------------------------
 
     def standing(self) -> tuple[Verdict, ...]:
-        return tuple(record.verdict for record in self.penalties())
+        """What should be true: those that have not been released, oldest first."""
+        table = tables.penalties.c
+        query = select(table.verdict).where(table.released_at.is_(None)).order_by(table.since, table.id)
+        with self._store.reading() as connection:
+            return tuple(rows.load(Verdict, text) for text in connection.execute(query).scalars())
 
     def penalties(self, include_released: bool = False) -> tuple[PenaltyRecord, ...]:
-        """Oldest first."""
+        """What clients feel, oldest first: what stands, and what has ended but is on some device still."""
         query = select(tables.penalties).order_by(tables.penalties.c.since, tables.penalties.c.id)
-        if not include_released:
-            query = query.where(tables.penalties.c.released_at.is_(None))
         with self._store.reading() as connection:
             held = rows.held_slots(connection)
+            if not include_released:
+                query = query.where(_here(held))
             return tuple(_penalty_record(row, held) for row in connection.execute(query))
 
     def served(self) -> frozenset[str]:
@@ -146,9 +150,7 @@ class SqlLedger:
     def present(self) -> tuple[Verdict, ...]:
         """Penalties that have not been released, or are on some device still."""
         with self._store.reading() as connection:
-            still = {ident for held in rows.held_slots(connection) for ident in held.verdicts}
-            table = tables.penalties.c
-            here = select(table.verdict).where(table.released_at.is_(None) | table.id.in_(still))
+            here = select(tables.penalties.c.verdict).where(_here(rows.held_slots(connection)))
             return tuple(rows.load(Verdict, text) for text in connection.execute(here).scalars())
 
     def save_faces(self, faces: Faces) -> None:
@@ -249,6 +251,15 @@ class SqlLedger:
                 rows.record(connection, outcome, at)
                 rows.drop_slot(connection, outcome.change.slot)
                 _hold_or_send_letters(connection, outcome, at)
+
+    def forget_device(self, device: str, who: str, why: str) -> tuple[HeldSlot, ...]:
+        """A device that is gone for good: what we had there is ours no more, and nobody will lift it. What stood there
+        and has not ended stands, and is put wherever its client turns up."""
+        with self._store.writing() as connection:
+            gone = tuple(held for held in rows.held_slots(connection) if held.slot.device == device)
+            for held in gone:
+                rows.forget(connection, held.slot, self._clock(), who, why)
+        return gone
 
     # --- who is whom -------------------------------------------------------------------------------------------------
 
@@ -383,6 +394,12 @@ def _outdated(
     exempt = rows.exemptions(connection, plan.at) if puts else ()
     found = outdated(plan, there, stand, ended, exempt, plan.at)
     return found, unforeseen(plan, there, stand).keys()
+
+
+def _here(held: Sequence[HeldSlot]) -> ColumnElement[bool]:
+    """Not released, or on some device still."""
+    table, still = tables.penalties.c, {ident for slot in held for ident in slot.verdicts}
+    return table.released_at.is_(None) | table.id.in_(still)
 
 
 def _hold_or_send_letters(connection: Connection, outcome: Outcome, at: datetime) -> None:

@@ -17,6 +17,8 @@ SERVICE = "switchguard"
 LET_BACK = "let back"
 """A client's own wish."""
 
+GONE = "wanted no more, and already gone from the device"
+
 _LIFTED = '{"change": {"after": null,'
 """How the detail of an outcome begins that took something off a device."""
 
@@ -196,13 +198,12 @@ def drop_slot(connection: Connection, slot: Slot) -> None:
     connection.execute(delete(tables.slots).where(tables.slots.c.slot == _key(slot)))
 
 
-def forget(connection: Connection, slot: Slot, at: datetime) -> None:
+def forget(connection: Connection, slot: Slot, at: datetime, who: str = SERVICE, why: str = GONE) -> None:
     row = _slot_row(connection, slot)
     if row is None:
         return
     subjects = _slot_subjects(connection, slot, json.loads(row.verdicts))
-    why = "wanted no more, and already gone from the device"
-    tell(connection, at, SERVICE, "forgotten", why, subjects, {"slot": slot})
+    tell(connection, at, who, "forgotten", why, subjects, {"slot": slot})
     drop_slot(connection, slot)
 
 

@@ -112,6 +112,9 @@ def test_refusals() -> None:
     told = Refusal("a block of its MAC for mac:02", "it is exempt: stage", "exemption", device="core")
     assert explain.refusal_sentence(told) == "a block of its MAC for mac:02 on core: it is exempt: stage [exemption]"
     assert explain.refusal_sentence(replace(told, device=None)).startswith("a block of its MAC for mac:02: it is")
+    assert explain.refusal_sentence(replace(told, what="release of mac:02 on core")).startswith(
+        "release of mac:02 on core: it is"
+    )
 
 
 def test_a_verdict_says_since_until_and_why() -> None:

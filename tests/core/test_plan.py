@@ -29,8 +29,8 @@ from plan_builders import (
 
 from switchguard.core.changes import Change, Enforced, Facts, Plan, SessionFlush, Slot
 from switchguard.core.model import ClientId, Gap, Mode, Station
-from switchguard.core.penalties import Block, Exemption, Notify, RateLimit, Refusal, RestrictPorts, SessionCap
-from switchguard.core.plan import restricted
+from switchguard.core.penalties import Block, Exemption, Notify, RateLimit, Refusal, Release, RestrictPorts, SessionCap
+from switchguard.core.plan import lifted_because, restricted
 from switchguard.core.wants import strictest
 
 V7 = verdict(7)
@@ -104,6 +104,30 @@ def test_another_value_is_changed() -> None:
 def test_what_nobody_wants_any_more_is_lifted() -> None:
     made = planned((), world(client(7)), [ours(at("core", 7), V7)], {"core": {at("core", 7): Block()}})
     assert made == Plan(NOW, changes=(Change(at("core", 7), Block(), None, (), "its penalty has ended"),))
+
+
+def test_a_release_that_somebody_asked_for_says_so_and_no_other() -> None:
+    held = [ours(at("core", 7), V7), ours(at("core", 8), verdict(8))]
+    whole = planned((), world(), held, {"core": {at("core", 7): Block(), at("core", 8): Block()}})
+    told = lifted_because(whole, [Release(V7, "by hand (ada)")], held)
+    assert [it.why for it in told.changes] == ["by hand (ada)", "its penalty has ended"]
+
+
+def test_lines_on_a_device_that_is_no_more_are_told_with_the_ways_out() -> None:
+    held = [ours(at("sw9", 7), V7)]
+    (told,) = planned((), world(), held).refusals
+    assert (told.what, told.safeguard, told.verdict, told.device, told.lifting) == (
+        f"release of {mac(7)} in VLAN 10 on sw9",
+        "gap",
+        V7.id,
+        "sw9",
+        True,
+    )
+    assert "sw9 keeps what it has: it is no longer in hosts.yaml" in told.why
+    assert "put it back under that name" in told.why
+    assert "release-all --forget sw9" in told.why
+    (kept,) = planned([V7], world(), held).refusals
+    assert (kept.why, kept.lifting) == (told.why, False)
 
 
 def test_what_nobody_wants_and_nobody_has_is_forgotten() -> None:

@@ -111,6 +111,7 @@ class TestRule1OneChokePointForEveryPath:
         made = planned([V7], world(client(7)), [ours(at("core", 8), verdict(8))], BLOCKED, exemptions=gap)
         assert made == Plan(NOW, refusals=made.refusals)
         assert safeguards_of(made) == ["exemption"]
+        assert made.refusals[0].device is None, "the ledger is no device"
 
     def test_who_gets_an_exempt_clients_old_address_is_not_exempt_by_it(self) -> None:
         """The address that a verdict remembers may be somebody else's by now, who may be exempt."""

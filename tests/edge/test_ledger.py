@@ -651,3 +651,41 @@ def test_several_processes_open_and_write_one_ledger_at_once(path: Path) -> None
     ledger = SqlLedger(path)
     assert len(ledger.standing()) == len(ledger.held()) == len(ledger.history()) == 45
     ledger.close()
+
+
+# --- what could not be lifted ----------------------------------------------------------------------------------------
+
+
+def hold(ledger: SqlLedger) -> None:
+    """Verified, then ended, and its device did not answer."""
+    ledger.sentence((VERDICT,), (), AT)
+    ledger.intend(Plan(AT, (PUT,)))
+    ledger.record([outcome(PUT)], AT)
+    ledger.sentence((), (Release(VERDICT, "its time is up"),), AT + HOUR)
+
+
+def test_a_penalty_that_has_ended_is_listed_until_it_is_off_its_device(ledger: SqlLedger) -> None:
+    hold(ledger)
+    assert ledger.standing() == ()
+    (record,) = ledger.penalties()
+    assert (record.verdict, record.released_at, record.state) == (VERDICT, AT + HOUR, "releasing")
+    ledger.intend(Plan(AT + HOUR, (LIFT,)))
+    ledger.record([outcome(LIFT)], AT + HOUR)
+    assert ledger.penalties() == ()
+
+
+def test_what_was_on_a_device_that_is_gone_is_forgotten_with_who_said_so(ledger: SqlLedger) -> None:
+    hold(ledger)
+    assert ledger.forget_device("core9", "ada", "sold") == ()
+    (gone,) = ledger.forget_device("core1", "ada", "sold")
+    assert (gone.slot, ledger.held(), ledger.penalties()) == (SLOT, (), ())
+    *_, event = ledger.history(str(MAC))
+    assert (event.who, event.what, event.why) == ("ada", "forgotten", "sold")
+    assert {VERDICT.id, "core1"} <= set(event.subjects)
+
+
+def test_what_has_not_ended_outlives_the_device_it_was_on(ledger: SqlLedger) -> None:
+    ledger.sentence((VERDICT,), (), AT)
+    ledger.intend(Plan(AT, (PUT,)))
+    ledger.forget_device("core1", "ada", "sold")
+    assert [(it.verdict, it.state) for it in ledger.penalties()] == [(VERDICT, "unplaced")]
