@@ -5,6 +5,7 @@ SwitchguardError                   exit code 1
 ├── UnknownPlugin                  no driver or inventory source of that name: lists those there are
 ├── BadTarget                      what a person typed is no MAC, address, duration ...
 ├── LedgerError                    the ledger cannot be read or written
+├── AlreadyRunning                 another service has the ledger
 ├── SnapshotError                  a saved snapshot cannot be read or written: names the file
 ├── CaptureError                   a saved table cannot be read, or is not what it is said to be: names the file
 ├── LandingError                   the landing page cannot be served: names the template, or the address taken
@@ -49,6 +50,10 @@ class BadTarget(SwitchguardError):
 
 
 class LedgerError(SwitchguardError):
+    pass
+
+
+class AlreadyRunning(SwitchguardError):
     pass
 
 

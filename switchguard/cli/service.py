@@ -37,6 +37,8 @@ LOG = logging.getLogger("switchguard")
 
 LOST = "stream lost"
 """How the events begin that tell of one."""
+FAILED = "failed"
+"""A job of the service, or what was to be put on a device."""
 CUTS_REACH = timedelta(days=3)
 """Ends of penalties that are younger keep the history from being summed across them: days are summed by then."""
 
@@ -47,14 +49,17 @@ STOP_WITHIN_S = 4.5
 def run(ctx: typer.Context) -> None:
     """The service: polls, judges, penalises and releases on time. SIGTERM stops it within 5 s, SIGHUP reloads the site.
 
+    One at a time per ledger.
+
     Example: switchguard --site /etc/switchguard run
     """
     share_one_heap()
     configure_logs("plain" if sys.stderr.isatty() else "json")
     wiring = listening(Wiring.of(ctx.obj))
+    wiring.alone.take()
     metrics = Metrics(lambda: ledger_octets(wiring.site.ledger))
     service = Service(
-        setup(wiring, metrics), counting(metrics, tell), lambda result: report(wiring, result, service, metrics)
+        setup(wiring, metrics), counting(metrics, hear), lambda result: report(wiring, result, service, metrics)
     )
     asked: SimpleQueue[int] = SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -87,6 +92,11 @@ def tell(event: str, **facts: object) -> None:
 
 def warn(event: str, **facts: object) -> None:
     LOG.warning(event, extra=facts)
+
+
+def hear(event: str, **facts: object) -> None:
+    """Of the service: what went wrong is a warning."""
+    (warn if event == FAILED or event.startswith(LOST) else tell)(event, **facts)
 
 
 def listening(wiring: Wiring) -> Wiring:
@@ -186,10 +196,12 @@ def reload(ctx: typer.Context, service: Service, wiring: Wiring, metrics: Metric
     """A broken site changes nothing: the old one stays in force."""
     try:
         fresh = listening(Wiring.of(ctx.obj))
-        service.reload(setup(fresh, metrics))
+        ready = setup(fresh, metrics)
+        stay_alone(fresh, wiring)
     except SwitchguardError as error:
         warn("not reloaded, the old site stays in force", why=str(error))
         return wiring
+    service.reload(ready)
     wiring.sessions.close()
     if wiring.postman is not None:
         wiring.postman.stop()
@@ -198,12 +210,21 @@ def reload(ctx: typer.Context, service: Service, wiring: Wiring, metrics: Metric
     return fresh
 
 
+def stay_alone(fresh: Wiring, wiring: Wiring) -> None:
+    """With the same ledger as before, or with another one, if nobody else has it."""
+    if fresh.site.ledger == wiring.site.ledger:
+        fresh.alone = wiring.alone
+        return
+    fresh.alone.take()
+    wiring.alone.leave()
+
+
 def warn_of_lines_left(wiring: Wiring) -> None:
     """On devices that are not in hosts.yaml any more: only a person can do something about these."""
     try:
         left = gone(wiring)
     except SwitchguardError as error:
-        warn("failed", job="lines left on devices that are gone", why=str(error))
+        warn(FAILED, job="lines left on devices that are gone", why=str(error))
         return
     for device, held in left.items():
         warn("lines left on a device that is gone", device=device, lines=len(held), why=gone_sentence(device, held))
@@ -212,7 +233,8 @@ def warn_of_lines_left(wiring: Wiring) -> None:
 def report(wiring: Wiring, result: Pass, service: Service, metrics: Metrics) -> None:
     """What a pass did, to the log, for `status` and for Prometheus."""
     for outcome in result.outcomes:
-        tell(outcome.state, device=outcome.change.slot.device, what=change_sentence(outcome.change), why=outcome.why)
+        say = tell if outcome.state == "verified" else warn
+        say(outcome.state, device=outcome.change.slot.device, what=change_sentence(outcome.change), why=outcome.why)
     for refusal in (*result.plan.refusals, *result.decision.declined):
         warn("refused", what=refusal_sentence(refusal), safeguard=refusal.safeguard)
     for change in result.plan.observed:

@@ -37,7 +37,7 @@ from switchguard.edge.session import open_session
 from switchguard.edge.settings import Site, load_site
 from switchguard.edge.snapshots import load_snapshot
 from switchguard.edge.stream import streams
-from switchguard.edge.turns import Turns
+from switchguard.edge.turns import Alone, Turns
 from switchguard.edge.vpn.pages import PAGES, pages_from, pages_text
 from switchguard.edge.vpn.sources import Pages, Users
 from switchguard.errors import LedgerError
@@ -65,7 +65,7 @@ def _nobody_listens(_event: str, **_facts: object) -> None:
     return
 
 
-_SHARED = ("ledger", "archive", "memory", "registry", "sessions", "turns", "users")
+_SHARED = ("ledger", "archive", "memory", "registry", "sessions", "turns", "users", "alone")
 
 
 @dataclass
@@ -157,9 +157,17 @@ class Wiring:
 
     @cached_property
     def turns(self) -> Turns:
+        return Turns(self._beside_ledger("locks"), _this_process())
+
+    @cached_property
+    def alone(self) -> Alone:
+        """For the service."""
+        return Alone(self._beside_ledger("run"), _this_process())
+
+    def _beside_ledger(self, ending: str) -> Path | None:
+        """By its real name, so that a symbolic link leads to the same place."""
         ledger = self.site.ledger
-        command = shlex.join((Path(sys.argv[0]).name, *sys.argv[1:]))
-        return Turns(None if "://" in ledger else Path(f"{ledger}.locks"), f"process {os.getpid()} ({command})")
+        return None if "://" in ledger else Path(f"{Path(ledger).resolve()}.{ending}")
 
     def opens(self, device: Device) -> AbstractContextManager[Session]:
         return self.sessions.open_now(device) if self.in_a_hurry else self.sessions.open(device)
@@ -291,6 +299,10 @@ class Wiring:
             enforced=held,
             clock=lambda: snapshot.at,
         )
+
+
+def _this_process() -> str:
+    return f"process {os.getpid()} ({shlex.join((Path(sys.argv[0]).name, *sys.argv[1:]))})"
 
 
 def _clears_sessions(device: Device, driver: Driver) -> bool:

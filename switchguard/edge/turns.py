@@ -3,6 +3,8 @@
 The service and a person may push to one device at the same moment. What each of them pushes is right by itself, and the
 ledger would find out afterwards; but two sessions in one configuration are how lines get lost. The lock is flock(2) and
 advisory: it ends with whoever holds it, also when that is killed, and other programs do not know of it.
+
+And one service at a time per ledger (`Alone`): two would count every poll twice.
 """
 
 import fcntl
@@ -13,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from switchguard.errors import Busy
+from switchguard.errors import AlreadyRunning, Busy
 
 PATIENCE_S = 30.0
 """A push takes seconds; on a slow switch with many lines, some more."""
@@ -72,3 +74,41 @@ class Turns:
                     why = f"{holder} is changing it; we waited {self._patience_s:g} s"
                     raise Busy(device, why) from None
                 self._sleep(_LOOK_EVERY_S)
+
+
+class Alone:
+    """The one service of a ledger, from `take` until `leave` or the end of the process, however that ends.
+
+    `file` None: nobody can tell (the ledger is no file, so that there is no place beside it).
+    """
+
+    def __init__(self, file: Path | None, who: str) -> None:
+        self._file, self._who = file, who
+        self._note: int | None = None
+
+    def take(self) -> None:
+        """AlreadyRunning, naming the other one, if there is one. Taken twice is taken once."""
+        if self._file is None or self._note is not None:
+            return
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+            note = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise AlreadyRunning(
+                f"whether another service runs is not known: {self._file}: {error.strerror}"
+            ) from error
+        try:
+            fcntl.flock(note, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(note, _LONGEST_NOTE, 0).decode(errors="replace") or "another process"
+            os.close(note)
+            why = f"{holder} runs with this ledger already; two would count every poll twice"
+            raise AlreadyRunning(why) from None
+        os.ftruncate(note, 0)
+        os.pwrite(note, self._who.encode()[:_LONGEST_NOTE], 0)
+        self._note = note
+
+    def leave(self) -> None:
+        if self._note is not None:
+            os.close(self._note)
+            self._note = None

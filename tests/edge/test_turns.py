@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from switchguard.edge.turns import Turns
-from switchguard.errors import Busy
+from switchguard.edge.turns import Alone, Turns
+from switchguard.errors import AlreadyRunning, Busy
 
 HOLDER = """
 import sys
@@ -86,3 +86,48 @@ def test_without_a_folder_nobody_waits() -> None:
     turns = Turns(None, "somebody")
     with turns.take("core1"), turns.take("core1"):
         pass
+
+
+# --- one service -----------------------------------------------------------------------------------------------------
+
+SERVICE = """
+import sys
+from pathlib import Path
+from switchguard.edge.turns import Alone
+
+Alone(Path(sys.argv[1]), "process 4711 (switchguard run)").take()
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_second_service_is_refused_with_the_name_of_the_first_until_that_is_killed(tmp_path: Path) -> None:
+    file = tmp_path / "state" / "ledger.db.run"
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVICE, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == b"held\n"
+        with pytest.raises(AlreadyRunning, match=r"process 4711 \(switchguard run\) runs with this ledger already"):
+            Alone(file, "process 4712").take()
+        first.kill()
+    later = Alone(file, "process 4712")
+    later.take()
+    later.leave()
+
+
+def test_a_service_that_leaves_makes_room(tmp_path: Path) -> None:
+    file = tmp_path / "ledger.db.run"
+    first, second = Alone(file, "first"), Alone(file, "second")
+    first.take()
+    first.take()
+    with pytest.raises(AlreadyRunning, match="first runs"):
+        second.take()
+    first.leave()
+    second.take()
+    second.leave()
+
+
+def test_where_there_is_no_place_beside_the_ledger_nobody_is_refused() -> None:
+    for who in ("first", "second"):
+        Alone(None, who).take()

@@ -198,7 +198,8 @@ class Desk:
 
     def states(self) -> Mapping[str, str]:
         """MAC -> state of its standing penalty."""
-        return {str(record.verdict.macs[0]): record.state for record in self.ledger.penalties()}
+        standing = (record for record in self.ledger.penalties() if record.released_at is None)
+        return {str(record.verdict.macs[0]): record.state for record in standing}
 
     def offline(self) -> set[str]:
         """Clients that the internet does not answer now, by their own pings."""

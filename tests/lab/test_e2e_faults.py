@@ -86,7 +86,10 @@ def test_a_mute_switch_is_no_obstacle_and_keeps_what_it_has_until_it_speaks_agai
 
     lab.fault("sw1", "mute")
     said = desk.types("release-all", "--yes")
-    assert "sw1 keeps what it has" in said.err
+    assert (said.status, "sw1 keeps what it has" in said.err) == (3, True)
+    assert "1 still to be lifted, on sw1" in said.err
+    (left,) = desk.types("penalties", "--json").object["penalties"]
+    assert (left["device"], left["state"]) == ("sw1", "releasing")
     assert (desk.offline(), desk.elements(), desk.states()) == ({ON_SW1}, [], {})
     lab.fault("sw1", "none")
     assert desk.types("apply", "--yes").status == 0
