@@ -2,8 +2,8 @@
 
 An SQLite file beside the site, or any database that SQLAlchemy has a URL for. SQLite runs in WAL mode with
 synchronous=FULL, because an intent that a power cut can forget is no intent; writers take the write lock when they
-begin, so that two processes queue up instead of failing half-way. Every error of the database leaves as a LedgerError
-that names the store.
+begin, so that two processes queue up instead of failing half-way. Who may not write, or not now, can read all the same.
+Every error of the database leaves as a LedgerError that names the store.
 
 An empty store gets the tables as they are below; an older one gets every migration after its version. A test holds both
 ways to the same result. Values of the core are JSON (edge/snapshots.py); a column of its own has only what is searched
@@ -11,11 +11,15 @@ or sorted by. Times are UTC text of fixed width, so that they sort as text in an
 """
 
 import json
+import os
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from pwd import getpwuid
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import (
     BigInteger,
@@ -40,6 +44,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from switchguard.errors import LedgerError
 
@@ -392,8 +397,16 @@ class Store:
             self.name = url.database if url.get_backend_name() == "sqlite" and url.database else url.render_as_string()
             self._engine = _engine(url)
             self._writers = self._engine.execution_options(writes=True)
-        with self.writing() as connection:
-            bring_up_to_date(connection)
+        if not self._up_to_date():
+            with self.writing() as connection:
+                bring_up_to_date(connection)
+
+    def _up_to_date(self) -> bool:
+        """Asked without writing, for those who only read."""
+        with self.reading() as connection:
+            if not inspect(connection).has_table(schema_version.name):
+                return False
+            return connection.execute(select(schema_version.c.version)).scalar() == SCHEMA
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -415,7 +428,7 @@ class Store:
         except LedgerError as error:
             raise LedgerError(f"ledger {self.name}: {error}") from error
         except DBAPIError as error:
-            raise LedgerError(f"ledger {self.name}: {error.orig}") from error
+            raise LedgerError(f"ledger {self.name}: {error.orig}{_advice(str(error.orig))}") from error
         except (SQLAlchemyError, ImportError, OSError, ValueError) as error:
             raise LedgerError(f"ledger {self.name}: {error}") from error
 
@@ -429,12 +442,60 @@ def _url(where: str | Path) -> URL:
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() != "sqlite":
         return create_engine(url, pool_pre_ping=True)
+    if url.database and _only_to_read(Path(url.database)):
+        return _reader(Path(url.database))
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True, mode=0o750)
     engine = create_engine(url, connect_args={"timeout": PATIENCE_S})
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     return engine
+
+
+def _only_to_read(file: Path) -> bool:
+    """A file that we may not write, or beside which there is no place for what SQLite needs in WAL mode."""
+    if not file.exists() or _writable(file, file.parent):
+        return False
+    log = _log(file)
+    return not (log.exists() and _writable(file, log))
+
+
+def _reader(file: Path) -> Engine:
+    """Where nobody has the file open, it is taken as it is (sqlite.org/wal.html, read-only databases). Somebody may
+    open it later, so each transaction asks again."""
+
+    def connect() -> sqlite3.Connection:
+        how = "mode=ro" if _log(file).exists() else "mode=ro&immutable=1"
+        return sqlite3.connect(f"file:{quote(str(file.absolute()))}?{how}", PATIENCE_S, uri=True, isolation_level=None)
+
+    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _log(file: Path) -> Path:
+    return Path(f"{file}-wal")
+
+
+def _writable(*paths: Path) -> bool:
+    """For whoever runs this, and not on a file system that is read-only."""
+    return all(os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids) for path in paths)
+
+
+def _advice(trouble: str) -> str:
+    """SQLite names neither the cause nor what would help."""
+    if "readonly database" in trouble or "unable to open" in trouble:
+        return (
+            f"; the file and its folder must be readable and, to put anything on record, writable for whoever runs this"
+            f" (now {_who()}), and their file system must not be mounted read-only"
+        )
+    return "; make room there" if "disk is full" in trouble else ""
+
+
+def _who() -> str:
+    with suppress(KeyError):
+        return getpwuid(os.geteuid()).pw_name
+    return f"uid {os.geteuid()}"
 
 
 def _prepare(dbapi_connection: Any, _record: object) -> None:

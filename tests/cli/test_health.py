@@ -1,8 +1,12 @@
 """What `status` says of what reading the tables costs."""
 
+import logging
 from typing import Any
 
+import pytest
+
 from switchguard.cli.health import cost_lines, ledger_octets
+from switchguard.cli.service import hear
 
 NAT = {"device": "gw1", "table": "nat", "rows": 812, "seconds": 0.6, "octets": 13_500_000}
 ARP = {"device": "gw1", "table": "arp", "rows": 900, "seconds": 0.1, "octets": None}
@@ -34,3 +38,15 @@ def test_what_an_older_service_noted_is_no_error() -> None:
 
 def test_a_ledger_in_a_database_has_no_size() -> None:
     assert str(ledger_octets("postgresql://db/switchguard")) == "nan"
+
+
+@pytest.mark.parametrize(
+    ("event", "level"),
+    [("failed", "WARNING"), ("stream lost, polling until it is back", "WARNING"), ("reading soon", "INFO")],
+)
+def test_what_went_wrong_in_the_service_is_told_as_a_warning(
+    event: str, level: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "switchguard"):
+        hear(event, why="ledger: database or disk is full", gateway="gw")
+    assert [(record.message, record.levelname) for record in caplog.records] == [(event, level)]

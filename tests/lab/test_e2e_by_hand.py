@@ -152,6 +152,17 @@ def test_a_pause_stops_even_the_release_by_the_clock_until_writes_resume(lab: La
     assert desk.types("resume").out == "writes were not paused\n"
 
 
+def test_a_block_on_an_access_switch_can_be_extended_while_the_client_is_hidden_by_it(lab: Lab, desk: Desk) -> None:
+    for lasts in ("2s", "2h"):
+        assert desk.types("block", "mac", desk.mac(ON_SW1), "--yes", "--for", lasts).status == 0
+    with desk.begins("run"):
+        lab.wait_for(lambda: len(desk.ledger.penalties()) == 1, "the end of the first one", PATIENCE_S)
+        assert (desk.offline(), len(desk.ours())) == ({ON_SW1}, 1)
+    said = desk.types("unblock", "mac", desk.mac(ON_SW1), "--yes")
+    assert (said.status, "because by hand" in said.out) == (0, True)
+    assert desk.offline() == set()
+
+
 def test_a_client_with_two_causes_is_released_when_the_last_one_ends(lab: Lab, desk: Desk) -> None:
     for lasts in ("2s", "2h"):
         assert desk.types("block", "mac", desk.mac(ON_CORE), "--yes", "--for", lasts).status == 0

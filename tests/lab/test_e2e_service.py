@@ -5,6 +5,7 @@ import signal
 import time
 
 import pytest
+import yaml
 from desk import ON_CORE, ON_SW1, PATIENCE_S, Desk, Running
 
 from switchguard.lab.control import Lab
@@ -121,6 +122,18 @@ def test_ctrl_c_in_the_middle_of_a_block_leaves_nothing_half_written(lab: Lab, d
     assert (desk.offline(), desk.states()) == ({ON_CORE}, {desk.mac(ON_CORE): "verified"})
 
 
+def test_a_second_service_is_refused_until_the_first_one_is_gone_however_it_went(lab: Lab, desk: Desk) -> None:
+    """Two would count every poll twice."""
+    with desk.begins("run") as service:
+        lab.wait_for(lambda: bool(passes(service, desk)), "a first pass", PATIENCE_S)
+        second = desk.types("run")
+        assert (second.status, second.out) == (1, "")
+        assert f"process {service.process.pid} " in second.err
+        assert service.end(signal.SIGKILL) == -signal.SIGKILL
+    with desk.begins("run") as service:
+        lab.wait_for(lambda: bool(passes(service, desk)), "a first pass of the next one", PATIENCE_S)
+
+
 # --- reloaded --------------------------------------------------------------------------------------------------------
 
 
@@ -141,3 +154,28 @@ def test_hangup_reloads_the_policy_and_a_broken_one_changes_nothing(lab: Lab, de
         lab.wait_for(lambda: passes(service, desk) > before, "one more pass", PATIENCE_S)
         assert (desk.ledger.status() or {})["mode"] == "observe"
         assert service.end(signal.SIGTERM) == 0
+
+
+def test_a_switch_that_a_reload_renamed_is_told_until_it_is_back_under_its_name(lab: Lab, desk: Desk) -> None:
+    assert desk.types("block", "mac", desk.mac(ON_SW1), "--yes", "--for", "8s").status == 0
+    hosts = desk.site / "hosts.yaml"
+    before = hosts.read_text()
+    with desk.begins("run") as service:
+        lab.wait_for(lambda: bool(passes(service, desk)), "a first pass", PATIENCE_S)
+        named = yaml.safe_load(before)
+        hosts.write_text(yaml.safe_dump({**{k: v for k, v in named.items() if k != "sw1"}, "access1": named["sw1"]}))
+        service.process.send_signal(signal.SIGHUP)
+        lab.wait_for(lambda: bool(service.tells("lines left on a device that is gone")), "a warning", PATIENCE_S)
+        (left,) = service.tells("lines left on a device that is gone")
+        assert (left["level"], left["device"], left["lines"]) == ("warning", "sw1", 1)
+        lab.wait_for(lambda: desk.ledger.standing() == (), "the end by the clock", PATIENCE_S)
+        assert [record.state for record in desk.ledger.penalties()] == ["releasing"]
+        assert "still to be lifted: 1, on sw1" in desk.types("status").err
+        assert desk.types("check").status == 1
+        said = desk.types("unblock", "mac", desk.mac(ON_SW1), "--yes")
+        assert (said.status, "it is no longer in hosts.yaml" in said.err) == (3, True)
+        assert desk.offline() == {ON_SW1}
+        hosts.write_text(before)
+        service.process.send_signal(signal.SIGHUP)
+        lab.wait_for(lambda: desk.offline() == set(), "the release", PATIENCE_S)
+        lab.wait_for(lambda: desk.ledger.penalties() == (), "nothing left", PATIENCE_S)
