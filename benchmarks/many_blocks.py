@@ -73,7 +73,7 @@ class Site:
         """Seconds; every change verified, or the benchmark fails."""
         started = time.perf_counter()
         concerned = [self.devices[name] for name in {change.slot.device for change in changes}]
-        read_enforced(concerned, self._sessions.open, clock)
+        read_enforced(concerned, self._sessions.open)
         outcomes = apply(
             Plan(clock(), tuple(changes)),
             devices=self.devices,

@@ -246,10 +246,10 @@ class Wiring:
             self.memory.history.add(Note(snapshot.at), {PAGES: pages_text(self.users.pages)})
 
     def enforced(self) -> Mapping[str, Enforced | Gap]:
-        return read_enforced(self.site.devices, self.opens, clock)
+        return read_enforced(self.site.devices, self.opens)
 
     def enforced_on(self, names: Collection[str]) -> Mapping[str, Enforced | Gap]:
-        return read_enforced([device for device in self.site.devices if device.name in names], self.opens, clock)
+        return read_enforced([device for device in self.site.devices if device.name in names], self.opens)
 
     def apply(self, plan: Plan, fresh: timedelta = FRESH) -> tuple[Outcome, ...]:
         return apply(

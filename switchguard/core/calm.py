@@ -15,6 +15,8 @@ SHRUNKEN = 0.5
 """A table with fewer than this share of its former rows is no longer the same view."""
 PERIODS_MISSED = 2.5
 """Of the translation-table poll: as many as may be missing before a silence is a gap."""
+SLACK_S = 5.0
+"""By which a later view may seem to be the earlier one: clocks are put right a little all the time."""
 FEW_ROWS = 50
 """Smaller tables may halve by ordinary coming and going."""
 
@@ -38,6 +40,8 @@ def _reasons(previous: Snapshot, current: Snapshot, longest_gap_s: float) -> Ite
     if now and before == now:
         yield "no translation table was read since the last judgement"
     silent = (current.at - previous.at).total_seconds()
+    if silent < -SLACK_S:
+        yield f"the clock was set back by {-silent:.0f} s"
     if silent > longest_gap_s:
         yield f"nothing was read for {silent:.0f} s"
     yield from _restarts(previous, current)

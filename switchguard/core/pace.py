@@ -7,7 +7,8 @@ A reading that keeps the gateway busy for `c` seconds is paid for in `c / ceilin
 
 so that in the long run reading takes at most `ceiling` of the time, and the first jump is looked at immediately. The
 longest of three, because a table grows faster than it shrinks. Seconds are those from question to last row: what the
-gateway itself works cannot be more.
+gateway itself works cannot be more. No reading has to be paid for longer than an hour (`LONGEST`): whoever looks more
+rarely sees nobody, so where one takes longer than `ceiling` of an hour, it is the ceiling that gives way.
 """
 
 from collections.abc import Mapping
@@ -18,6 +19,8 @@ from switchguard.core.model import Snapshot
 
 REMEMBERED = 3
 """Readings."""
+LONGEST = timedelta(hours=1)
+"""That a period is stretched to, and that one reading is paid for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,21 +33,25 @@ class Pace:
 
 def after(pace: Pace, began: datetime, seconds: float, ceiling: float) -> Pace:
     """With one more reading. `ceiling` is above 0.0; 1.0 means that any cost is allowed."""
-    owed = timedelta(seconds=seconds / ceiling)
     start = began if pace.paid is None else max(pace.paid, began)
-    return Pace((*pace.recent_s, seconds)[-REMEMBERED:], start + owed)
+    return Pace((*pace.recent_s, seconds)[-REMEMBERED:], start + _owed(seconds, ceiling))
 
 
 def stretched(pace: Pace, configured: timedelta, ceiling: float) -> timedelta:
-    """Between two readings in turn: never less than the configured one."""
-    return max(configured, timedelta(seconds=max(pace.recent_s, default=0.0) / ceiling))
+    """Between two readings in turn: never less than the configured one, and more than an hour only if that is."""
+    return max(configured, _owed(max(pace.recent_s, default=0.0), ceiling))
 
 
 def out_of_turn(pace: Pace, when: datetime, ceiling: float) -> datetime:
     """`when` somebody would like another reading -> when there may be one."""
     if pace.paid is None:
         return when
-    return max(when, pace.paid - timedelta(seconds=pace.recent_s[-1] / ceiling))
+    return max(when, pace.paid - _owed(pace.recent_s[-1], ceiling))
+
+
+def _owed(seconds: float, ceiling: float) -> timedelta:
+    """In which a reading of so many seconds is paid for."""
+    return min(timedelta(seconds=seconds / ceiling), LONGEST)
 
 
 def costs(snapshot: Snapshot, since: datetime) -> Mapping[str, float]:

@@ -15,6 +15,7 @@ from datetime import datetime
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from threading import Semaphore
+from time import monotonic
 from traceback import extract_tb
 from typing import TypeVar
 
@@ -64,6 +65,8 @@ from switchguard.ports import (
 )
 
 Clock = Callable[[], datetime]
+Steady = Callable[[], float]
+"""Seconds of a clock that nobody sets: how long something took is told by this one alone."""
 Tell = Callable[[str], None]
 DriverOf = Callable[[str], Driver]
 Row = NatUsage | NatSize | Neighbor | FdbEntry | PortCounters | Link | Interface | Destination | Lease | ClientOctets
@@ -90,18 +93,19 @@ def gather(
     tell: Tell | None = None,
     driver_of: DriverOf = plugins.driver,
     snooping: Collection[str] = (),
+    steady: Steady = monotonic,
 ) -> Snapshot:
     """Every device for those of `tables` that its driver can read: `workers` logins at a time, and 128 by SNMP alone.
 
     `tell` gets one line per device, as it finishes. `snooping`: the devices that are asked for leases.
     Rows are in the order of `devices`, then as the device gave them.
     """
-    at, chosen = clock(), tuple(devices)
+    at, chosen, watch = clock(), tuple(devices), _Watch(clock, steady)
     logins = Semaphore(workers)
 
     def ask(device: Device) -> tuple[_Answer, ...]:
         unasked: frozenset[Table] = frozenset() if device.name in snooping else frozenset({"leases"})
-        return _ask(device, driver_of, opens, frozenset(tables) - unasked, clock, logins)
+        return _ask(device, driver_of, opens, frozenset(tables) - unasked, watch, logins)
 
     def told(device: Device, answers: tuple[_Answer, ...]) -> None:
         if tell is not None:
@@ -132,14 +136,14 @@ def gather(
 def read_enforced(
     devices: Collection[Device],
     opens: Opens,
-    clock: Clock,
     *,
     workers: int = 32,
     tell: Tell | None = None,
     driver_of: DriverOf = plugins.driver,
+    steady: Steady = monotonic,
 ) -> Mapping[str, Enforced | Gap]:
     """Device name -> what it enforces now; devices whose driver cannot enforce are left out."""
-    started = clock()
+    started = steady()
 
     def read(device: Device) -> Enforced | Gap | None:
         try:
@@ -154,7 +158,7 @@ def read_enforced(
     def told(device: Device, held: Enforced | Gap | None) -> None:
         if tell is not None and held is not None:
             what = held.why if isinstance(held, Gap) else f"{len(held)} enforced"
-            tell(f"{device.name}: {what}, {_seconds(started, clock()):.1f} s")
+            tell(f"{device.name}: {what}, {steady() - started:.1f} s")
 
     chosen = tuple(devices)
     found = zip(chosen, _at_once(read, chosen, workers, told), strict=True)
@@ -162,6 +166,14 @@ def read_enforced(
 
 
 # --- one device ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Watch:
+    """Two clocks: when something was, and how long it took."""
+
+    clock: Clock
+    steady: Steady
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,11 +185,11 @@ class _Answer:
 
 
 def _ask(
-    device: Device, driver_of: DriverOf, opens: Opens, tables: frozenset[Table], clock: Clock, logins: Semaphore
+    device: Device, driver_of: DriverOf, opens: Opens, tables: frozenset[Table], watch: _Watch, logins: Semaphore
 ) -> tuple[_Answer, ...]:
     try:
         driver = driver_of(device.platform)
-        readers = _readers(driver, clock)
+        readers = _readers(driver, watch.clock)
     except SwitchguardError as error:
         return tuple(_Answer(Gap(device.name, table, str(error))) for table in sorted(tables))
     unasked = _GATEWAYS_ONLY if device.role is not Role.GATEWAY else frozenset()
@@ -188,7 +200,7 @@ def _ask(
         with opens(device) as session:
             columns = _columns(driver, session, wanted)
             with nullcontext() if columns.keys() >= wanted.keys() else logins:
-                return _read_all(device, wanted, columns, session, clock)
+                return _read_all(device, wanted, columns, session, watch)
     except Exception as error:  # noqa: BLE001 - the boundary of a device: whatever fails is its Gap
         return tuple(_Answer(Gap(device.name, table, _why(error))) for table in wanted)
 
@@ -205,16 +217,16 @@ def _read_all(
     readers: Mapping[Table, _Reader],
     columns: Mapping[Table, tuple[tuple[Oid, ...], ...]],
     session: Session,
-    clock: Clock,
+    watch: _Watch,
 ) -> tuple[_Answer, ...]:
     """Tables that are read ahead share the time of that, and its beginning is when they were true."""
     if not columns or not isinstance(session, ReadsAhead):
-        return tuple(_read(device, table, reader, session, clock) for table, reader in readers.items())
-    started = clock()
+        return tuple(_read(device, table, reader, session, watch) for table, reader in readers.items())
+    at, started = watch.clock(), watch.steady()
     with session.ahead(tuple(dict.fromkeys(group for groups in columns.values() for group in groups))):
-        share_s = _seconds(started, clock()) / len(columns)
+        share_s = (watch.steady() - started) / len(columns)
         return tuple(
-            _read(device, table, reader, session, clock, (started, share_s) if table in columns else None)
+            _read(device, table, reader, session, watch, (at, share_s) if table in columns else None)
             for table, reader in readers.items()
         )
 
@@ -224,21 +236,21 @@ def _read(
     table: Table,
     reader: _Reader,
     session: Session,
-    clock: Clock,
+    watch: _Watch,
     ahead: tuple[datetime, float] | None = None,
 ) -> _Answer:
     """A parser may stumble over what no recording showed: that costs this table, and the Gap says where it happened."""
-    started, received = clock(), _received(session)
-    at, share_s = ahead or (started, 0.0)
+    started, received = watch.steady(), _received(session)
+    at, share_s = ahead or (watch.clock(), 0.0)
     try:
         rows = reader(session)
     except Exception as error:  # noqa: BLE001 - the boundary of a table: whatever fails is its Gap
         answering = _received(session) > received
-        return _Answer(Gap(device.name, table, _why(error), _seconds(started, clock()) if answering else 0.0))
+        return _Answer(Gap(device.name, table, _why(error), watch.steady() - started if answering else 0.0))
     beside = tuple(row for row in rows[-MOST_DESTINATIONS:] if isinstance(row, Destination)) if table == "nat" else ()
     rows = rows[: len(rows) - len(beside)]
     octets = _received(session) - received or None
-    cost = share_s + _seconds(started, clock())
+    cost = share_s + watch.steady() - started
     return _Answer(Reading(device.name, table, at, len(rows), cost, octets), rows, beside)
 
 
@@ -316,10 +328,6 @@ def _rows(answers: list[_Answer], kind: type[_R]) -> tuple[_R, ...]:
     """An answer has rows of one kind, so looking at the first of them is enough: there are hundreds of thousands."""
     chosen = [answer.rows for answer in answers if answer.rows and isinstance(answer.rows[0], kind)]
     return tuple(row for rows in chosen for row in rows if isinstance(row, kind))
-
-
-def _seconds(start: datetime, end: datetime) -> float:
-    return (end - start).total_seconds()
 
 
 # --- the machine that we run on --------------------------------------------------------------------------------------

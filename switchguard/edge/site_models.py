@@ -58,7 +58,7 @@ class PollModel(Strict):
         default=0.1,
         gt=0,
         description="at most so much of the time may be spent reading the NAT table: where reading takes longer than "
-        "this share of `nat`, it is read less often",
+        "this share of `nat`, it is read less often, but at least once an hour",
     )
 
 

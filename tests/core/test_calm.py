@@ -33,6 +33,11 @@ def test_judging_pauses_after_a_poll_gap() -> None:
     assert pause_reason(BEFORE, after(BEFORE, 3600), longest_gap_s=7200) is None
 
 
+def test_judging_pauses_where_the_clock_was_set_back() -> None:
+    assert pause_reason(BEFORE, after(BEFORE, -3600)) == "the clock was set back by 3600 s"
+    assert pause_reason(BEFORE, after(BEFORE, -1)) is None
+
+
 def test_a_table_that_is_read_rarely_by_wish_is_judged() -> None:
     rarely = timedelta(minutes=30)
     assert pause_reason(BEFORE, after(BEFORE, 1860), patience_s(rarely)) is None

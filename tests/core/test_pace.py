@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from switchguard.core.model import Gap, Reading
-from switchguard.core.pace import Pace, after, costs, out_of_turn, stretched
+from switchguard.core.pace import LONGEST, Pace, after, costs, out_of_turn, stretched
 
 MINUTE = timedelta(minutes=1)
 TENTH = 0.1
@@ -25,6 +25,14 @@ def test_a_cheap_table_is_read_on_its_period() -> None:
 
 def test_a_dear_table_is_read_as_rarely_as_the_ceiling_says() -> None:
     assert stretched(after(Pace(), NOON, 12.0, TENTH), MINUTE, TENTH) == seconds(120)
+
+
+def test_no_table_is_so_dear_that_nobody_looks_for_hours() -> None:
+    pace = after(Pace(), NOON, 3600.0, TENTH)
+    assert stretched(pace, MINUTE, TENTH) == LONGEST
+    assert stretched(pace, 2 * LONGEST, TENTH) == 2 * LONGEST
+    again = after(pace, NOON + LONGEST, 3600.0, TENTH)
+    assert again.paid == NOON + 2 * LONGEST
 
 
 def test_the_period_is_back_when_three_readings_in_a_row_were_cheap() -> None:

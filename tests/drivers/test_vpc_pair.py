@@ -111,7 +111,7 @@ class Pair:
             wanted=wanted,
             attribution=attribute(self.look()),
             held=self.ledger.held(),
-            enforced=read_enforced(tuple(DEVICES.values()), self.opens, self.clock),
+            enforced=read_enforced(tuple(DEVICES.values()), self.opens),
             enforcers={name: Enforcer(device, driver.facts) for name, device in DEVICES.items()},
             exemptions=(),
             policy=POLICY,

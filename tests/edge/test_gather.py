@@ -48,6 +48,12 @@ def ticking() -> Callable[[], datetime]:
     return lambda: START + timedelta(seconds=next(seconds))
 
 
+def passing() -> Callable[[], float]:
+    """A clock that nobody sets, a second on whenever somebody looks."""
+    seconds = count(100)
+    return lambda: float(next(seconds))
+
+
 @dataclass
 class Gateway:
     """Sizes and neighbours over SSH, interfaces over SNMP."""
@@ -142,7 +148,7 @@ CORE = Device("core", "arista_eos", Role.CORE)
 
 def test_every_table_that_a_driver_can_read_is_read(snmp_port: int) -> None:
     here = Endpoint("local", snmp=SnmpAccess(community=Secret("public"), port=snmp_port))
-    snapshot = gather([GW], doors(gw1=here), EVERYTHING, ticking(), driver_of=driver_of)
+    snapshot = gather([GW], doors(gw1=here), EVERYTHING, ticking(), driver_of=driver_of, steady=passing())
     assert (snapshot.nat_sizes, snapshot.gaps) == ((NatSize("gw1", 1500, None),), ())
     assert snapshot.neighbors == (Neighbor("gw1", "lan0", IPv4Address("10.10.0.7"), MAC),)
     assert {interface.device for interface in snapshot.interfaces} == {"gw1"}
@@ -152,35 +158,49 @@ def test_every_table_that_a_driver_can_read_is_read(snmp_port: int) -> None:
 def test_tables_that_are_read_ahead_are_as_old_as_the_reading(snmp_port: int) -> None:
     access = Device("sw1", "cisco_ios", Role.ACCESS)
     here = Endpoint("local", snmp=SnmpAccess(community=Secret("public"), port=snmp_port))
-    snapshot = gather([access], doors(sw1=here), EVERYTHING, ticking(), driver_of=driver_of)
+    snapshot = gather([access], doors(sw1=here), EVERYTHING, ticking(), driver_of=driver_of, steady=passing())
     interfaces, links = snapshot.readings
     assert (interfaces.table, interfaces.at, interfaces.seconds) == ("interfaces", START + timedelta(seconds=1), 2.0)
-    assert (links.table, links.at, links.seconds) == ("links", START + timedelta(seconds=5), 1.0)
+    assert (links.table, links.at, links.seconds) == ("links", START + timedelta(seconds=2), 1.0)
     assert interfaces.rows == len(snapshot.interfaces) > 0
+
+
+def test_a_clock_that_is_set_during_a_reading_makes_it_no_longer() -> None:
+    hours = count()
+    leaping = lambda: START + timedelta(hours=next(hours))  # noqa: E731 - a clock, as short as it is
+    snapshot = gather([GW], doors(gw1=HERE), {"nat_size"}, leaping, driver_of=driver_of, steady=passing())
+    assert [reading.seconds for reading in snapshot.readings] == [1.0]
 
 
 def test_an_agent_that_does_not_answer_ahead_is_a_gap_of_its_tables_only() -> None:
     access = Device("sw1", "cisco_ios", Role.ACCESS)
     silent = SnmpAccess(community=Secret("public"), port=free_port(socket.SOCK_DGRAM), timeout_s=0.1, retries=0)
-    snapshot = gather([access], doors(sw1=Endpoint("local", snmp=silent)), EVERYTHING, ticking(), driver_of=driver_of)
+    snapshot = gather(
+        [access],
+        doors(sw1=Endpoint("local", snmp=silent)),
+        EVERYTHING,
+        ticking(),
+        driver_of=driver_of,
+        steady=passing(),
+    )
     assert [(gap.table, "no answer from" in gap.why) for gap in snapshot.gaps] == [("interfaces", True)]
     assert snapshot.links == (Link("sw1", "Et1", "core"),)
 
 
 def test_only_the_tables_asked_for_are_read() -> None:
-    snapshot = gather([GW], doors(gw1=HERE), {"nat_size"}, ticking(), driver_of=driver_of)
+    snapshot = gather([GW], doors(gw1=HERE), {"nat_size"}, ticking(), driver_of=driver_of, steady=passing())
     assert snapshot.readings == (Reading("gw1", "nat_size", START + timedelta(seconds=1), 1, 1.0, octets=5),)
     assert snapshot.neighbors == ()
 
 
 def test_counters_carry_the_time_of_reading() -> None:
-    snapshot = gather([GW], doors(gw1=HERE), {"counters"}, ticking(), driver_of=driver_of)
+    snapshot = gather([GW], doors(gw1=HERE), {"counters"}, ticking(), driver_of=driver_of, steady=passing())
     assert snapshot.at == START
     assert snapshot.counters == (PortCounters("gw1", "lan0", START + timedelta(seconds=2), 1, 2),)
 
 
 def test_a_table_that_fails_is_a_gap_and_the_others_stay() -> None:
-    snapshot = gather([CORE], doors(core=HERE), EVERYTHING, ticking(), driver_of=driver_of)
+    snapshot = gather([CORE], doors(core=HERE), EVERYTHING, ticking(), driver_of=driver_of, steady=passing())
     assert snapshot.fdb == (FdbEntry("core", "Et7", MAC, 10),)
     arp, interfaces = snapshot.gaps
     assert arp == Gap("core", "arp", "a line that is no row and no known noise: '10.10.0.7  <incomplete>'")
@@ -188,7 +208,7 @@ def test_a_table_that_fails_is_a_gap_and_the_others_stay() -> None:
 
 
 def test_a_driver_that_stumbles_is_a_gap_that_says_where() -> None:
-    snapshot = gather([CORE], doors(core=HERE), {"interfaces"}, ticking(), driver_of=driver_of)
+    snapshot = gather([CORE], doors(core=HERE), {"interfaces"}, ticking(), driver_of=driver_of, steady=passing())
     assert snapshot.gaps[0].why.startswith("the driver failed: ValueError: invalid literal for int()")
     assert "(test_gather.py:" in snapshot.gaps[0].why
 
@@ -202,7 +222,9 @@ def test_ssh_that_is_refused_does_not_lose_the_snmp_tables(gateway: Sshd, snmp_p
         known_hosts=gateway.known_hosts,
         snmp=SnmpAccess(community=Secret("public"), port=snmp_port),
     )
-    snapshot = gather([GW], doors(gw1=endpoint), {"nat_size", "arp", "interfaces"}, ticking(), driver_of=driver_of)
+    snapshot = gather(
+        [GW], doors(gw1=endpoint), {"nat_size", "arp", "interfaces"}, ticking(), driver_of=driver_of, steady=passing()
+    )
     assert [(gap.table, "refuses user 'nobody'" in gap.why) for gap in snapshot.gaps] == [
         ("nat_size", True),
         ("arp", True),
@@ -219,7 +241,9 @@ def test_a_silent_agent_does_not_lose_the_ssh_tables(gateway: Sshd) -> None:
         known_hosts=gateway.known_hosts,
         snmp=SnmpAccess(community=Secret("public"), port=free_port(socket.SOCK_DGRAM), timeout_s=0.1, retries=0),
     )
-    snapshot = gather([GW], doors(gw1=endpoint), {"nat_size", "interfaces"}, ticking(), driver_of=driver_of)
+    snapshot = gather(
+        [GW], doors(gw1=endpoint), {"nat_size", "interfaces"}, ticking(), driver_of=driver_of, steady=passing()
+    )
     assert snapshot.nat_sizes == (NatSize("gw1", 1500, None),)
     assert [gap.table for gap in snapshot.gaps] == ["interfaces"]
 
@@ -227,24 +251,26 @@ def test_a_silent_agent_does_not_lose_the_ssh_tables(gateway: Sshd) -> None:
 def test_a_device_that_is_down_does_not_cost_the_others() -> None:
     dead = Endpoint("127.0.0.1", free_port(), username="net", password=Secret("secret"))
     other = Device("gw2", "linux", Role.GATEWAY)
-    snapshot = gather([GW, other], doors(gw1=dead, gw2=HERE), {"nat_size"}, ticking(), driver_of=driver_of)
+    snapshot = gather(
+        [GW, other], doors(gw1=dead, gw2=HERE), {"nat_size"}, ticking(), driver_of=driver_of, steady=passing()
+    )
     assert snapshot.nat_sizes == (NatSize("gw2", 1500, None),)
     assert [(gap.device, gap.table) for gap in snapshot.gaps] == [("gw1", "nat_size")]
 
 
 def test_a_session_that_does_not_open_is_a_gap_of_every_table() -> None:
-    snapshot = gather([GW], doors(), {"nat_size", "arp"}, ticking(), driver_of=driver_of)
+    snapshot = gather([GW], doors(), {"nat_size", "arp"}, ticking(), driver_of=driver_of, steady=passing())
     assert [(gap.table, "KeyError" in gap.why) for gap in snapshot.gaps] == [("nat_size", True), ("arp", True)]
 
 
 def test_a_platform_without_a_driver_is_a_gap_with_the_choices() -> None:
     strange = Device("x1", "abacus", Role.ACCESS)
-    snapshot = gather([strange], doors(), {"fdb"}, ticking(), driver_of=driver_of)
+    snapshot = gather([strange], doors(), {"fdb"}, ticking(), driver_of=driver_of, steady=passing())
     assert snapshot.gaps == (Gap("x1", "fdb", "no driver called 'abacus'. There are: arista_eos, cisco_ios, linux"),)
 
 
 def test_only_gateways_are_asked_for_translations() -> None:
-    snapshot = gather([CORE], doors(core=HERE), {"nat", "nat_size"}, ticking(), driver_of=driver_of)
+    snapshot = gather([CORE], doors(core=HERE), {"nat", "nat_size"}, ticking(), driver_of=driver_of, steady=passing())
     assert (snapshot.readings, snapshot.gaps) == ((), ())
 
 
@@ -256,12 +282,12 @@ def test_more_devices_than_workers_are_all_asked_and_stay_in_order() -> None:
 
 
 def test_no_devices_are_an_empty_snapshot() -> None:
-    assert gather([], doors(), EVERYTHING, ticking(), driver_of=driver_of).readings == ()
+    assert gather([], doors(), EVERYTHING, ticking(), driver_of=driver_of, steady=passing()).readings == ()
 
 
 def test_each_device_is_told_about_once() -> None:
     told: list[str] = []
-    gather([CORE], doors(core=HERE), {"fdb", "arp"}, ticking(), tell=told.append, driver_of=driver_of)
+    gather([CORE], doors(core=HERE), {"fdb", "arp"}, ticking(), tell=told.append, driver_of=driver_of, steady=passing())
     assert told == [
         "core: 1 tables, 1 rows, 1.0 s; no arp: a line that is no row and no known noise: '10.10.0.7  <incomplete>'"
     ]
@@ -276,7 +302,7 @@ def test_a_session_is_closed_even_when_a_driver_stumbles() -> None:
             yield session
         closed.append(device.name)
 
-    gather([CORE], opens, {"interfaces"}, ticking(), driver_of=driver_of)
+    gather([CORE], opens, {"interfaces"}, ticking(), driver_of=driver_of, steady=passing())
     assert closed == ["core"]
 
 
@@ -285,13 +311,13 @@ def test_a_session_is_closed_even_when_a_driver_stumbles() -> None:
 
 def test_enforced_state_is_read_where_a_driver_enforces() -> None:
     opens = doors(gw1=HERE, core=HERE)
-    assert read_enforced([GW, CORE], opens, ticking(), driver_of=driver_of) == {"gw1": HELD}
+    assert read_enforced([GW, CORE], opens, driver_of=driver_of, steady=passing()) == {"gw1": HELD}
 
 
 def test_enforced_state_that_cannot_be_read_is_a_gap() -> None:
     dead = Endpoint("127.0.0.1", free_port(), username="net", password=Secret("secret"))
     told: list[str] = []
-    found = read_enforced([GW], doors(gw1=dead), ticking(), tell=told.append, driver_of=driver_of)
+    found = read_enforced([GW], doors(gw1=dead), tell=told.append, driver_of=driver_of, steady=passing())
     gap = found["gw1"]
     assert isinstance(gap, Gap)
     assert (gap.table, "refuses the connection" in gap.why) == ("enforced", True)
@@ -315,7 +341,7 @@ def test_this_hosts_own_macs_are_known() -> None:
 
 
 def test_a_snapshot_knows_who_took_it() -> None:
-    snapshot = gather([], doors(), set(), ticking(), driver_of=driver_of)
+    snapshot = gather([], doors(), set(), ticking(), driver_of=driver_of, steady=passing())
     assert (snapshot.own_macs, snapshot.own_addresses) == (own_macs(), own_addresses())
 
 
