@@ -5,23 +5,30 @@ its own: who was seen to begin hundreds of sessions is not spared because somewh
 
 One APScheduler job per class of poll, not per device; `misfire_grace_time=None`, since the default drops a late run
 in silence.
+
+APScheduler plans by the wall clock. Where that is set, back or forward, everything is due at once, and what was seen
+and counted by the old time is left alone, as after a start: no span that contains such a step says how long it was.
+Penalties go on ending by the clock, whatever it shows; the log says so.
 """
 
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from apscheduler.events import EVENT_JOB_MAX_INSTANCES, JobSubmissionEvent
 from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from switchguard.between import pass_on_hint, pass_on_sight
 from switchguard.core.calm import patience_s
+from switchguard.core.clocks import Clocks, stepped
+from switchguard.core.explain import duration
 from switchguard.core.model import Mac, NatSize, Snapshot, Table
 from switchguard.core.pace import Pace, after, costs, out_of_turn, stretched
 from switchguard.core.policy import Policy
@@ -37,6 +44,10 @@ HINT_PAUSE = timedelta(milliseconds=250)
 """Between two looks for hints."""
 LOOKS, LOOKS_WITHIN = 4, timedelta(seconds=8)
 """At most so many in any such time, since anybody may send hints: a move is told by several of them."""
+CLOCK_LOOK_S = 1.0
+"""Between two looks whether somebody set the clock."""
+ONCE_MORE = timedelta(seconds=1)
+"""After a poll during which the clock was set, which is over by then."""
 HINTED_DEVICES = 50
 """At most so many are looked at for hints; the next poll finds the rest."""
 
@@ -81,6 +92,8 @@ class Setup:
     """What is read every `periods.counters`."""
     quick: Doors | None = None
     """For passes between two polls: the same devices in other sessions. None: `doors`."""
+    count_anew: Callable[[], None] = lambda: None
+    """From the next reading on, whatever was counted before: the clock was set."""
 
     @property
     def between(self) -> Doors:
@@ -92,10 +105,20 @@ class _Stopping(Exception):
 
 
 class Service:
-    """`start()`, then `stop()`. `tell(event, **facts)` hears everything that happens, `report(Pass)` every pass."""
+    """`start()`, then `stop()`. `tell(event, **facts)` hears everything that happens, `report(Pass)` every pass;
+    `steady` are seconds of a clock that nobody can set."""
 
-    def __init__(self, setup: Setup, tell: Callable[..., None], report: Callable[[Pass], None]) -> None:
-        self._setup, self._tell, self._report = setup, tell, report
+    def __init__(
+        self,
+        setup: Setup,
+        tell: Callable[..., None],
+        report: Callable[[Pass], None],
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._setup, self._tell, self._report, self._steady = setup, tell, report, steady
+        self._minding, self._clocks = threading.Lock(), self._look_at_clocks()
+        self._clock_was_set = False
+        """Since the last poll began: what was seen has wrong times."""
         self._seen: Snapshot | None = None
         self._sizes: dict[str, NatSize] = {}
         self._pace = Pace()
@@ -135,6 +158,7 @@ class Service:
                 next_run_time=now,
             )
         self._scheduler.start()
+        threading.Thread(target=self._mind_the_clock, name="clock", daemon=True).start()
         self._watch()
 
     def reload(self, setup: Setup) -> None:
@@ -143,8 +167,7 @@ class Service:
         self._setup = setup
         self._pace = replace(self._pace, paid=None)
         self._watch()
-        for name, period in self._periods().items():
-            self._scheduler.reschedule_job(name, trigger=IntervalTrigger(seconds=period.total_seconds()))
+        self._plan_anew()
         self._hurry("reloaded")
 
     def stop(self, patience_s: float) -> bool:
@@ -160,6 +183,45 @@ class Service:
         for lock in ended:
             lock.release()
         return len(ended) == len(locks)
+
+    def compare_clocks(self, now: Clocks) -> None:
+        """Looks whether somebody set the clock since the last time; then everything is due now."""
+        with self._minding:
+            off, self._clocks = stepped(self._clocks, now), now
+        if off is None or self._stopping.is_set():
+            return
+        self._clock_was_set, self._pace, self._hurried = True, Pace(), None
+        with self._hinting:
+            self._looked.clear()
+        self._plan_anew()
+        for job in self._scheduler.get_jobs():
+            with suppress(JobLookupError):  # it has just run, for the last time
+                job.modify(next_run_time=now.wall)
+        way, after = ("forward", "earlier") if off > timedelta(0) else ("back", "later")
+        ending = sum(verdict.until is not None for verdict in self._setup.doors.ledger.standing())
+        self._tell(
+            f"the clock was set {way} by {duration(abs(off))}",
+            penalties=ending,
+            why=f"penalties end by the clock: these do that much {after} than they were given",
+        )
+
+    def _mind_the_clock(self) -> None:
+        look = self._guarded("clock", self._times_are_good)
+        while not self._stopping.wait(CLOCK_LOOK_S):
+            look()
+
+    def _times_are_good(self) -> bool:
+        """Not from when the clock was set until the next poll."""
+        self.compare_clocks(self._look_at_clocks())
+        return not self._clock_was_set
+
+    def _look_at_clocks(self) -> Clocks:
+        return Clocks(self._setup.doors.clock(), self._steady())
+
+    def _plan_anew(self) -> None:
+        for name, period in self._periods().items():
+            if (job := self._scheduler.get_job(name)) is not None:  # None: we are stopping
+                job.reschedule(IntervalTrigger(seconds=period.total_seconds()))
 
     def rhythm(self) -> Rhythm:
         configured, now = self._setup.periods.nat, self._nat_period()
@@ -186,10 +248,12 @@ class Service:
             hints, self._hints = self._hints, {}
         penalised = {mac for verdict in setup.doors.ledger.standing() for mac in verdict.macs}
         concerned = sorted(device for device, macs in hints.items() if not macs or macs & penalised)[:HINTED_DEVICES]
-        if self._seen is None or not penalised or not concerned:
+        if not penalised or not concerned:
             return
         with self._alone(self._passing):
-            before = self._seen
+            before = self._known()
+            if before is None:
+                return
             result = pass_on_hint(setup.policy, setup.between, concerned, before)
             with self._hinting:
                 self._looked.append(setup.doors.clock())
@@ -229,10 +293,10 @@ class Service:
         self._scheduler.add_job(self._guarded("sight", lambda: self._on_sight(crossings)), executor="between")
 
     def _on_sight(self, crossings: Sequence[Crossing]) -> None:
-        if self._seen is None:  # nobody knows anybody yet; the first pass is on its way
-            return
         with self._alone(self._passing):
-            setup, before = self._setup, self._seen
+            setup, before = self._setup, self._known()
+            if before is None:  # nobody knows anybody yet; the first pass is on its way
+                return
             result = pass_on_sight(setup.policy, setup.between, crossings, before, patience_s(self._nat_period()))
             self._made_between(result, before)
 
@@ -263,7 +327,7 @@ class Service:
             "sizes": every.nat_size,
         }
 
-    def _guarded(self, name: str, work: Callable[[], None]) -> Callable[[], None]:
+    def _guarded(self, name: str, work: Callable[[], object]) -> Callable[[], None]:
         def run() -> None:
             try:
                 work()
@@ -276,22 +340,37 @@ class Service:
 
     def _usage(self) -> None:
         with self._alone(self._polling):
+            if not self._times_are_good():
+                self._leave_the_old_time()
             setup, tables = self._setup, USAGE if self._seen else USAGE | PLACES
-            self._hurried, began = None, setup.doors.clock()
+            self._hurried, began, started_s = None, setup.doors.clock(), self._steady()
             gathered = setup.doors.gather(tables)
             with self._alone(self._passing):
+                if not self._times_are_good():
+                    self._bring_forward(setup.doors.clock() + ONCE_MORE)
+                    return
                 result = one_pass(setup.policy, setup.doors, gathered, self._seen, patience_s(self._nat_period()))
                 self._seen = result.snapshot
-                self._pass_s = (setup.doors.clock() - began).total_seconds()
-                self._keep_pace(costs(result.snapshot, began), began)
+                self._pass_s = self._steady() - started_s
+                begun = setup.doors.clock() - timedelta(seconds=self._pass_s)  # the clock may have been set meanwhile
+                self._keep_pace(costs(result.snapshot, began), begun)
                 self._report(result)
                 self._come_back_for(result)
+
+    def _leave_the_old_time(self) -> None:
+        """What was seen and counted before the clock was set."""
+        self._setup.count_anew()
+        self._clock_was_set, self._seen = False, None
+
+    def _known(self) -> Snapshot | None:
+        """What was seen; None before anything was, and where its times are good for nothing."""
+        return self._seen if self._times_are_good() else None
 
     def _read_too(self, tables: Collection[Table]) -> None:
         """For the next pass to find."""
         with self._alone(self._polling):
-            if self._seen is not None:  # the first usage pass reads the places too
-                self._seen = refresh(self._seen, self._setup.doors.gather(tables))
+            if (seen := self._known()) is not None:  # the first usage pass reads the places too
+                self._seen = refresh(seen, self._setup.doors.gather(tables))
 
     def _ask_sizes(self) -> None:
         sizes = {size.device: size for size in self._setup.doors.gather({"nat_size"}).nat_sizes}

@@ -1,6 +1,7 @@
 """The service keeps time: a jump pulls the whole table, passes never meet, a failure stops nothing, a stop is clean."""
 
 import threading
+import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -9,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from switchguard.core.changes import Enforced, Plan
+from switchguard.core.clocks import Clocks
 from switchguard.core.evidence import Evidence
 from switchguard.core.model import Attribution, Device, Gap, NatSize, Reading, Role, Snapshot, Table
 from switchguard.core.penalties import PastPenalty
 from switchguard.core.policy import Policy
-from switchguard.cycle import Doors, Pass
+from switchguard.cycle import PLACES, USAGE, Doors, Pass
 from switchguard.edge.ledger import SqlLedger
 from switchguard.errors import LedgerError
 from switchguard.schedule import Periods, Rhythm, Service, Setup
@@ -36,13 +38,18 @@ class World:
     inside: int = 0
     most_inside: int = 0
     trouble: LedgerError | None = None
+    off: timedelta = timedelta(0)
+    """By which somebody set the clock."""
+    counted_anew: int = 0
+    asked_for: list[frozenset[Table]] = field(default_factory=list)
+    """By each poll but those for sizes."""
     costs_s: float = 0.0
     """What reading the whole table is said to take."""
     events: list[str] = field(default_factory=list)
     changed: threading.Condition = field(default_factory=threading.Condition)
 
     def gather(self, tables: Collection[Table]) -> Snapshot:
-        now = datetime.now(UTC)
+        now = self.clock()
         if set(tables) == {"nat_size"}:
             with self.changed:
                 self.asked += 1
@@ -51,6 +58,7 @@ class World:
             return Snapshot(now, (GATEWAY,), nat_sizes=sizes, readings=(Reading("gw", "nat_size", now, 1, 0.0),))
         with self.changed:
             self.inside += 1
+            self.asked_for.append(frozenset(tables))
             self.most_inside = max(self.inside, self.most_inside)
             self.changed.notify_all()
         self.gate.wait(PATIENCE_S)
@@ -62,7 +70,13 @@ class World:
         return Snapshot(now, (GATEWAY,), readings=readings)
 
     def doors(self) -> Doors:
-        return Doors(self.gather, dict, apply, self.ledger, {}, lambda: datetime.now(UTC), recall, keep)
+        return Doors(self.gather, dict, apply, self.ledger, {}, self.clock, recall, keep)
+
+    def clock(self) -> datetime:
+        return datetime.now(UTC) + self.off
+
+    def count_anew(self) -> None:
+        self.counted_anew += 1
 
     def tell(self, event: str, **_facts: object) -> None:
         with self.changed:
@@ -100,7 +114,7 @@ def world(tmp_path: Path) -> World:
 
 def service(world: World, nat: timedelta = RARELY, nat_size: timedelta = RARELY) -> Service:
     periods = Periods(nat_size=nat_size, nat=nat, tables=RARELY, counters=RARELY)
-    return Service(Setup(Policy(), world.doors(), periods), world.tell, world.report)
+    return Service(Setup(Policy(), world.doors(), periods, count_anew=world.count_anew), world.tell, world.report)
 
 
 def test_a_jump_of_the_size_pulls_the_whole_table_at_once(world: World) -> None:
@@ -207,3 +221,53 @@ def test_stopping_says_whether_the_pass_in_progress_ended(world: World) -> None:
     assert world.wait_for(lambda: world.inside == 1)
     assert running.stop(0.1) is False
     world.gate.set()
+
+
+@pytest.mark.parametrize(("off", "said"), [(-1, "set back by 1 h"), (1, "set forward by 1 h")])
+def test_a_clock_that_was_set_is_said_once(world: World, off: int, said: str) -> None:
+    running = service(world)
+    running.start()
+    world.off = timedelta(hours=off)
+    assert world.wait_for(lambda: f"the clock was {said}" in world.events)
+    for _ in range(3):
+        running.compare_clocks(Clocks(world.clock(), time.monotonic()))
+    assert [event for event in world.events if "clock" in event] == [f"the clock was {said}"]
+    assert running.stop(PATIENCE_S)
+
+
+def test_after_the_clock_was_set_back_passes_go_on(world: World) -> None:
+    running = service(world)
+    running.start()
+    assert world.wait_for(lambda: world.passes == 1)
+    before = len(world.asked_for)
+    world.off = timedelta(hours=-1)
+    assert world.wait_for(lambda: world.passes == 2)
+    assert "the clock was set back by 1 h" in world.events
+    assert any(tables >= USAGE | PLACES for tables in world.asked_for[before:])
+    assert world.counted_anew == 1
+    assert running.stop(PATIENCE_S)
+
+
+def test_what_was_gathered_while_the_clock_was_set_is_left_alone(world: World) -> None:
+    world.gate.clear()
+    running = service(world)
+    running.start()
+    assert world.wait_for(lambda: world.inside > 0)
+    world.off = timedelta(hours=-1)
+    assert world.wait_for(lambda: "the clock was set back by 1 h" in world.events)
+    assert world.passes == 0
+    world.gate.set()
+    assert world.wait_for(lambda: world.passes == 1)
+    assert (world.asked_for[0], world.counted_anew) == (world.asked_for[-1], 1)
+    assert running.stop(PATIENCE_S)
+
+
+def test_a_table_is_cheap_again_when_the_clock_that_made_it_dear_was_set(world: World) -> None:
+    world.costs_s = 60.0
+    running = service(world, nat=timedelta(seconds=1))
+    running.start()
+    assert world.wait_for(lambda: world.passes == 1)
+    world.costs_s, world.off = 0.01, timedelta(hours=-1)
+    assert world.wait_for(lambda: world.passes == 2)
+    assert running.rhythm().stretched == 1.0
+    assert running.stop(PATIENCE_S)

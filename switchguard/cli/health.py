@@ -12,6 +12,8 @@ import typer
 from switchguard.cli import objects, show
 from switchguard.cli.options import Json
 from switchguard.cli.wiring import Wiring, clock
+from switchguard.core.calm import patience_s
+from switchguard.core.clocks import LEAST_STEP
 from switchguard.core.explain import duration
 from switchguard.core.keys import params_of
 from switchguard.core.model import NatSize, Reading
@@ -117,7 +119,9 @@ def status(ctx: typer.Context, as_json: Json = False) -> None:
             )
         )
         return
-    show.say(f"service: {'running' if alive else 'not running'}, mode {wiring.site.policy.mode}")
+    show.say(
+        f"service: {liveliness(last, clock()) if last and alive else 'not running'}, mode {wiring.site.policy.mode}"
+    )
     show.say(f"writes: {'paused - ' + paused if paused else 'allowed'}")
     show.say(f"penalties standing: {len(records) - len(left)}")
     if left:
@@ -129,6 +133,16 @@ def status(ctx: typer.Context, as_json: Json = False) -> None:
         show.say("no pass has been made yet")
         return
     show_pass(last)
+
+
+def liveliness(last: Mapping[str, Any], now: datetime) -> str:
+    """Of a process that lives: it is only running if it makes passes."""
+    age = now - datetime.fromisoformat(last["at"])
+    if age < -LEAST_STEP:
+        return f"not making passes: the last one is {duration(-age)} ahead of the clock, which was set back"
+    if age > timedelta(seconds=patience_s(timedelta(seconds=last.get("nat_period_s", 0.0)))):
+        return f"not making passes: its process lives, but the last one is {duration(age)} ago"
+    return "running"
 
 
 def show_pass(last: Mapping[str, Any]) -> None:

@@ -149,6 +149,7 @@ def setup(wiring: Wiring, metrics: Metrics) -> Setup:
         watching=Watching(follow.tick.total_seconds(), round(follow.window / follow.tick), follow.windows),
         counters=frozenset({"counters", "octets"} if follow.counters else {"counters"}),
         quick=wiring.hurried().doors(),
+        count_anew=lambda: wiring.memory.count_anew(clock()),
     )
 
 

@@ -34,6 +34,11 @@ class Endings:
         with self._lock:
             self._told[device] = _Told(at)
 
+    def anew(self, at: datetime) -> None:
+        """The clock was set: what was told before has times that mean nothing now."""
+        with self._lock:
+            self._told = {device: _Told(at) for device in self._told}
+
     def lose(self, device: str) -> None:
         """The stream ended, or dropped something: what was told since the last reading is not everything."""
         with self._lock:

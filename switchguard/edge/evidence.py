@@ -188,6 +188,11 @@ class Memory:
         self.endings.settled(self.history.books())
         self.trails.keep(snapshot.sights, attribution.at)
 
+    def count_anew(self, now: datetime) -> None:
+        """From the next reading on: the clock was set, and from then until now is no span that anything moved in."""
+        self.history.keep(lambda _before: (Books(), Note(now)))
+        self.endings.anew(now)
+
     def tidy(self, policy: Policy, past: Sequence[PastPenalty], now: datetime) -> int:
         """After a pass, when nobody waits: read what the logs have got, sum up, forget. How much there was to do."""
         for log in self.logs:

@@ -1,11 +1,12 @@
-"""What `status` says of what reading the tables costs."""
+"""What `status` says of the service, and of what reading the tables costs."""
 
 import logging
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from switchguard.cli.health import cost_lines, ledger_octets
+from switchguard.cli.health import cost_lines, ledger_octets, liveliness
 from switchguard.cli.service import hear
 
 NAT = {"device": "gw1", "table": "nat", "rows": 812, "seconds": 0.6, "octets": 13_500_000}
@@ -50,3 +51,26 @@ def test_what_went_wrong_in_the_service_is_told_as_a_warning(
     with caplog.at_level(logging.INFO, "switchguard"):
         hear(event, why="ledger: database or disk is full", gateway="gw")
     assert [(record.message, record.levelname) for record in caplog.records] == [(event, level)]
+
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+def passed(ago: timedelta) -> dict[str, Any]:
+    return noted(at=(NOON - ago).isoformat())
+
+
+def test_a_service_that_makes_passes_is_running() -> None:
+    assert liveliness(passed(timedelta(minutes=14)), NOON) == "running"
+    assert liveliness(passed(timedelta(seconds=-2)), NOON) == "running"
+
+
+def test_a_service_without_a_pass_for_long_is_not_called_running() -> None:
+    said = "not making passes: its process lives, but the last one is 1 h ago"
+    assert liveliness(passed(timedelta(hours=1)), NOON) == said
+    assert liveliness({**passed(timedelta(hours=1)), "nat_period_s": 3600.0}, NOON) == "running"
+
+
+def test_a_pass_ahead_of_the_clock_is_no_sign_of_life() -> None:
+    said = "not making passes: the last one is 1 h ahead of the clock, which was set back"
+    assert liveliness(passed(timedelta(hours=-1)), NOON) == said

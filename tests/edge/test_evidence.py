@@ -302,6 +302,30 @@ def test_destinations_of_all_gateways_are_told_busiest_first(memory: Memory) -> 
     assert look(memory, replace(poll(0, 0), destinations=(few, many))).destinations == (many, few)
 
 
+# --- a clock that is set ---------------------------------------------------------------------------------------------
+
+
+def test_an_hour_by_a_clock_that_was_set_back_is_no_peak(memory: Memory) -> None:
+    """Set back at 13:00 by an hour; at 13:01 by the new time an hour has gone by, not a minute."""
+    link = (Rule("swings", unusual_traffic.KIND, 6, 1, Sentence(Notify())),)
+    keep(memory, poll(60, 1_000, wan=(1_000, 0)), rules=link)
+    memory.count_anew(NOON)
+    keep(memory, poll(0.1, 2_000, wan=(2_000, 0)), rules=link)
+    keep(memory, poll(1.1, 2_500, wan=(2_500, 0)), rules=link)
+    seen = look(memory, poll(61, 9_000, wan=(9_000, 0)), *link)
+    assert received(seen) == 6_500  # since 12:01:06, in an hour, and the 1,000 before by the old time not again
+    assert [it.now.in_bps for it in seen.interfaces if it.now] == [6_500 * 8 / (59.9 * 60)]
+
+
+def test_ends_that_were_told_by_the_old_time_are_forgotten() -> None:
+    endings = Endings()
+    endings.follow("gw", NOON)
+    endings.tell("gw", NOON + 59 * MINUTE, [usage(1_000)])
+    endings.anew(NOON)
+    books = Books({"gw": NatBook(NOON, NOON, {}, True)})
+    assert endings.since(books, poll(60, 0)) == {"gw": {}}
+
+
 # --- old connections -------------------------------------------------------------------------------------------------
 
 
