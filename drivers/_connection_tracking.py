@@ -7,6 +7,7 @@ Oddities: octet counts need net.netfilter.nf_conntrack_acct=1, and apply to sess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ipaddress import IPv4Address, IPv6Address
 from itertools import chain
+from shlex import quote
 from typing import ClassVar
 
 from switchguard.core.model import Address, NatSize, NatUsage, Network
@@ -107,7 +108,7 @@ class ConnectionTracking(KernelTables):
             cleared = _linux_kernel.clear(session, source) if session.speaks("netlink") else None
             if cleared is not None:
                 return cleared
-        command = f"conntrack -D -f ipv{source.version} -s {source}"
+        command = f"conntrack -D -f ipv{source.version} -s {quote(str(source))}"
         try:
             return sum(chunk.count(b"\n") for chunk in session.stream(command))
         except CommandRefused as error:

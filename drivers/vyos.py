@@ -36,6 +36,7 @@ Sources: VyOS documentation (configuration/firewall, groups, trafficpolicy, cli)
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from shlex import quote
 from typing import Any, ClassVar
 
 from switchguard.core.changes import Facts
@@ -116,7 +117,8 @@ class Vyos(Typed, KernelTables):
 
     def clear_sessions(self, session: Session, addresses: Sequence[Address | Network]) -> int:
         """Sessions that these addresses and subnets began. Each costs a walk of the whole table."""
-        return sum(_whole(session, f"sudo conntrack -D -f ipv{it.version} -s {it}").rows for it in addresses)
+        commands = [f"sudo conntrack -D -f ipv{it.version} -s {quote(str(it))}" for it in addresses]
+        return sum(_whole(session, command).rows for command in commands)
 
 
 @dataclass(frozen=True, slots=True)

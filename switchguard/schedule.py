@@ -200,7 +200,7 @@ class Service:
         way, after = ("forward", "earlier") if off > timedelta(0) else ("back", "later")
         ending = sum(verdict.until is not None for verdict in self._setup.doors.ledger.standing())
         self._tell(
-            f"the clock was set {way} by {duration(abs(off))}",
+            f"the clock was set {way} by {duration(round(abs(off).total_seconds()))}",
             penalties=ending,
             why=f"penalties end by the clock: these do that much {after} than they were given",
         )

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +11,7 @@ from rich.text import Text
 
 from switchguard.cli import objects, show
 from switchguard.cli.options import Json
-from switchguard.core.model import NatUsage, Network
+from switchguard.core.model import NatUsage, Network, plain_network
 from switchguard.core.rules.naughty_factor import Factor, factor
 from switchguard.edge import plot
 from switchguard.edge.captures import Kind, choose, open_capture, reader
@@ -105,7 +104,7 @@ def name_of(file: str) -> str:
 
 def _network(text: str) -> Network:
     try:
-        return ip_network(text)
+        return plain_network(text)
     except ValueError as error:
         raise BadTarget(f"--inside {text!r}: {error}; write it like 10.10.0.0/16") from error
 

@@ -15,7 +15,7 @@ from switchguard.cli.act import carry_out, operator
 from switchguard.cli.identity import family, show_family
 from switchguard.cli.options import From, Json, Manner, Yes
 from switchguard.cli.read import look_around
-from switchguard.cli.targets import find, known_user, parse_target, why_unknown
+from switchguard.cli.targets import find, known_user, parse_network, parse_target, why_unknown
 from switchguard.cli.usage import Hour, clients_meant, hour_object, hours_of, parse_since, show_hours
 from switchguard.cli.wiring import Wiring, clock
 from switchguard.core.attribute import attribute
@@ -293,10 +293,7 @@ def parse_exemption(what: str, why: str, until: str | None, zone: tzinfo) -> Exe
     end = parse_until(until, clock(), zone) if until else None
     ident = f"{what} {clock():%Y%m%d%H%M%S}".replace(" ", "-")
     if "/" in what:
-        try:
-            return Exemption(ident, why, network=ip_network(what), until=end)
-        except ValueError as error:
-            raise BadTarget(f"{what!r} is not a network: {error}") from None
+        return Exemption(ident, why, network=parse_network(what), until=end)
     target = parse_target(what)
     if isinstance(target, Mac):
         return Exemption(ident, why, mac=target, until=end)

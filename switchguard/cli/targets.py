@@ -3,9 +3,17 @@
 import re
 from collections.abc import Collection
 from difflib import get_close_matches
-from ipaddress import ip_address
 
-from switchguard.core.model import Address, Attribution, Client, ClientId, Mac
+from switchguard.core.model import (
+    Address,
+    Attribution,
+    Client,
+    ClientId,
+    Mac,
+    Network,
+    plain_address,
+    plain_network,
+)
 from switchguard.errors import BadTarget
 
 _NUMBERS = re.compile(r"[0-9a-fA-F]*\.[0-9a-fA-F.]*")
@@ -22,14 +30,24 @@ def parse_target(text: str) -> Target:
     like a broken one."""
     if text.startswith("user:"):
         return parse_user(text.removeprefix("user:"))
-    for reading in (Mac.parse, ip_address):
+    for reading in (Mac.parse, plain_address):
         try:
             return reading(text)
         except ValueError:
             continue
+    if _has_scope(text):
+        raise BadTarget(f"{text!r} has a scope; write the address without `%` and what follows")
     if not text or any(character in text for character in ":/ ") or _is_nearly_an_address(text):
         raise BadTarget(f"{text!r} is neither a MAC address, an IP address nor a user name (or write user:NAME)")
     return text
+
+
+def _has_scope(text: str) -> bool:
+    """`fe80::1%eth0`, and whatever else may stand there."""
+    try:
+        return "%" in text and bool(plain_address(text.partition("%")[0]))
+    except ValueError:
+        return False
 
 
 def _is_nearly_an_address(text: str) -> bool:
@@ -63,10 +81,21 @@ def parse_mac(text: str) -> Mac:
 
 
 def parse_address(text: str) -> Address:
+    """BadTarget for anything else, and for one with a scope: no table has it, and it goes into commands."""
     try:
-        return ip_address(text)
-    except ValueError:
+        return plain_address(text)
+    except ValueError as error:
+        if _has_scope(text):
+            raise BadTarget(str(error)) from None
         raise BadTarget(f"{text!r} is not an IP address; write it like 10.10.0.107 or 2001:db8::7") from None
+
+
+def parse_network(text: str) -> Network:
+    """BadTarget for one with host bits too (10.10.0.1/28 is a typo for something)."""
+    try:
+        return plain_network(text)
+    except ValueError as error:
+        raise BadTarget(f"{text!r} is not a network: {error}") from None
 
 
 def meant(target: Target, client: Client | None) -> tuple[ClientId, tuple[Mac, ...], tuple[Address, ...]]:

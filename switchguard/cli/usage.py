@@ -6,14 +6,13 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
-from ipaddress import ip_network
 from typing import Annotated, Literal, get_args
 
 import typer
 
 from switchguard.cli import objects, show
 from switchguard.cli.options import Json
-from switchguard.cli.targets import Target, parse_target
+from switchguard.cli.targets import Target, parse_network, parse_target
 from switchguard.cli.wiring import Wiring, clock
 from switchguard.core.calendar import Calendar, Per, Window
 from switchguard.core.model import Address, ClientId, Mac, Network
@@ -114,10 +113,7 @@ def _order(text: str) -> Order:
 
 
 def _network(text: str | None) -> Network | None:
-    try:
-        return None if text is None else ip_network(text)
-    except ValueError as error:
-        raise BadTarget(f"{text!r} is not a network: {error}") from None
+    return None if text is None else parse_network(text)
 
 
 def parse_since(text: str, now: datetime, zone: tzinfo) -> datetime:

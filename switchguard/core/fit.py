@@ -22,7 +22,7 @@ from switchguard.core.decide import is_manual
 from switchguard.core.everybody import everyone_meant
 from switchguard.core.explain import client_phrase, penalty_phrase
 from switchguard.core.ladder import in_box
-from switchguard.core.model import Attribution, Gap, Location, Mac, Role, Station
+from switchguard.core.model import Attribution, Gap, Location, Mac, Role, Station, reaches_beyond_its_link
 from switchguard.core.pairs import Peers
 from switchguard.core.penalties import Block, Penalty, RateLimit, SessionCap, Subject, Verdict
 from switchguard.core.policy import Policy
@@ -183,8 +183,7 @@ def _in_scope(scope: Scope, device: str, unit: Unit, situation: Situation) -> tu
 
 
 def _by_address(device: str, unit: Unit, situation: Situation) -> tuple[Slot, ...] | Objection:
-    """Link-local addresses mean nothing beyond their link, and are never translated."""
-    kind, meant = unit.verdict.penalty.kind, [it for it in unit.whom.addresses if not it.is_link_local]
+    kind, meant = unit.verdict.penalty.kind, [it for it in unit.whom.addresses if reaches_beyond_its_link(it)]
     if not meant:
         return Objection("unlocated", "none of its addresses is known")
     enforcer = situation.enforcers.get(device)
@@ -198,6 +197,8 @@ def _by_address(device: str, unit: Unit, situation: Situation) -> tuple[Slot, ..
 def _whole_network(device: str, unit: Unit) -> tuple[Slot, ...] | Objection:
     if _by_mac(unit.verdict.penalty):
         return Objection("unsupported", "a subnet has no MAC: its penalty must be {block: address}")
+    if unit.whom.network is not None and not reaches_beyond_its_link(unit.whom.network.network_address):
+        return Objection("unsupported", "a subnet of one link means nothing elsewhere")
     return (Slot(device, unit.verdict.penalty.kind, network=unit.whom.network),)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Literal, NewType, Self
 
 Address = IPv4Address | IPv6Address
@@ -17,6 +17,33 @@ Network = IPv4Network | IPv6Network
 
 ClientId = NewType("ClientId", str)
 """`mac:02:00:00:00:00:07`, `address:10.99.0.7` or `user:alice`: the strongest identity that the evidence allows."""
+
+
+def plain_address(text: str) -> Address:
+    """ValueError for anything else, and for an address with a scope: after `%`, Python takes whatever stands there, and
+    an address goes into commands."""
+    address = ip_address(text)
+    if _scope(address) is not None:
+        raise ValueError(f"{text!r} has a scope; write the address without `%` and what follows")
+    return address
+
+
+def plain_network(text: str, strict: bool = True) -> Network:
+    """The same for a network; `strict`: one with host bits is an error."""
+    network: Network = ip_network(text, strict=strict)
+    if _scope(network.network_address) is not None:
+        raise ValueError(f"{text!r} has a scope; write the network without `%` and what follows")
+    return network
+
+
+def reaches_beyond_its_link(address: Address) -> bool:
+    """Link-local ones are never translated and mean nothing elsewhere, and no more do those that name their link."""
+    return not address.is_link_local and _scope(address) is None
+
+
+def _scope(address: Address) -> str | None:
+    return address.scope_id if isinstance(address, IPv6Address) else None
+
 
 _MAC_SPELLINGS = re.compile(
     r"(?:[0-9a-f]{2}([:-]))(?:[0-9a-f]{2}\1){4}[0-9a-f]{2}|[0-9a-f]{4}(?:[.:-][0-9a-f]{4}){2}"

@@ -29,7 +29,7 @@ from switchguard.core.decide import is_manual, is_over
 from switchguard.core.everybody import everyone_meant, how_many_now, never_everyone, spared_by
 from switchguard.core.explain import client_phrase, not_ours, penalty_phrase, slot_phrase
 from switchguard.core.fit import Situation, Unit, held_by, units
-from switchguard.core.model import Attribution, Gap
+from switchguard.core.model import Attribution, Gap, reaches_beyond_its_link
 from switchguard.core.pairs import peers
 from switchguard.core.penalties import Block, Exemption, Notify, Refusal, Release, Subject, Verdict
 from switchguard.core.place import Placement, completion, in_force, place, stays
@@ -326,7 +326,7 @@ def _flushes(changes: Iterable[Change], people: Iterable[Subject], situation: Si
         if enforcer.clears_sessions and enforces(situation.policy, enforcer.device)
     )
     for whom in sorted(people, key=lambda it: it.verdict.id):
-        seen = tuple(address for address in whom.addresses if not address.is_link_local)
+        seen = tuple(address for address in whom.addresses if reaches_beyond_its_link(address))
         addresses = seen if whom.network is None else (whom.network,)
         if whom.verdict.id in blocked and addresses:
             yield from (SessionFlush(name, addresses, whom.verdict.id) for name in gateways)

@@ -18,10 +18,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, tzinfo
-from ipaddress import ip_address
 from pathlib import Path
 
-from switchguard.core.model import Address
+from switchguard.core.model import Address, plain_address
 from switchguard.edge.tails import HEAD, LONGEST_LINE, Tail, is_same, opened, skip, tail_at
 
 MOST_COUNTS = 20_000
@@ -129,7 +128,7 @@ class ConnectionLog:
         if source is None or at is None:
             return None
         try:
-            return ip_address(source[1].decode()), at
+            return plain_address(source[1].decode()), at
         except ValueError:
             return None
 

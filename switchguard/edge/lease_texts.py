@@ -18,10 +18,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from typing import Any
 
-from switchguard.core.model import Lease, Mac
+from switchguard.core.model import Lease, Mac, plain_address
 
 INFINITE_S = 0xFFFFFFFF
 """A lifetime that never ends (RFC 2131, 3.3)."""
@@ -59,7 +58,7 @@ def _dnsmasq_lease(source: str, fields: Sequence[str]) -> Lease | None:
     if kind not in ("", "01", "06") or len(rest) != len("02:00:00:00:00:07"):
         return None
     client_id = None if ident == "*" else _hex(ident)
-    return Lease(source, ip_address(address), Mac.parse(rest), None if name == "*" else name, client_id, until)
+    return Lease(source, plain_address(address), Mac.parse(rest), None if name == "*" else name, client_id, until)
 
 
 # --- ISC dhcpd -------------------------------------------------------------------------------------------------------
@@ -109,7 +108,7 @@ def _isc_lease(source: str, address: str, block: Mapping[str, str]) -> Lease | N
     name = block.get("client-hostname")
     return Lease(
         source,
-        ip_address(address),
+        plain_address(address),
         Mac.parse(hardware.removeprefix("ethernet ")),
         _unquoted(name).decode(errors="replace") if name else None,
         _isc_id(block.get("uid")),
@@ -177,7 +176,7 @@ def _kea_row(source: str, row: Mapping[str, str]) -> Lease | None:
     ident = row.get("client_id") or row.get("duid") or None
     name = _ESCAPED.sub(_unescaped, row["hostname"]).rstrip(".")
     return Lease(
-        source, ip_address(row["address"]), Mac.parse(row["hwaddr"]), name or None, ident and _hex(ident), until
+        source, plain_address(row["address"]), Mac.parse(row["hwaddr"]), name or None, ident and _hex(ident), until
     )
 
 
@@ -213,7 +212,7 @@ def _kea_item(source: str, item: Mapping[str, Any]) -> Lease | None:
     ident = item.get("client-id") or item.get("duid")
     name = str(item.get("hostname") or "").rstrip(".")
     return Lease(
-        source, ip_address(item["ip-address"]), Mac.parse(hardware), name or None, ident and _hex(ident), until
+        source, plain_address(item["ip-address"]), Mac.parse(hardware), name or None, ident and _hex(ident), until
     )
 
 

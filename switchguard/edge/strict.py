@@ -23,7 +23,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, ErrorDetails, PydanticUndefined, core_schema
 
-from switchguard.core.model import Mac, Network
+from switchguard.core.model import Mac, Network, plain_network
 from switchguard.edge import units
 from switchguard.edge.moments import by, parse_end
 from switchguard.errors import UnknownPlugin
@@ -66,8 +66,10 @@ def _parsed_by(parse: Any) -> BeforeValidator:
 
 def _network(text: str) -> Network:
     try:
-        return ip_network(text)
+        return plain_network(text)
     except ValueError as error:
+        if "has a scope" in str(error):
+            raise
         if "host bits" not in str(error):
             raise ValueError(f"{text!r} is not a network; write it like 10.10.0.0/16 or 2001:db8::/48") from None
         raise ValueError(f"{text!r} has host bits set; did you mean {ip_network(text, strict=False)}?") from None

@@ -398,6 +398,22 @@ def test_a_pause_is_seen_by_status_until_writes_resume(prompt: Prompt) -> None:
     assert prompt.types("status", "--json").object["paused"] is None
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("block", "ip", "2001:db8::1%a;}b", "--yes"),
+        ("cap", "ip", "2001:db8::1%x\ny", "--sessions", "5", "--yes"),
+        ("exempt", "add", "fe80::1%x;y", "--why", "it is ours"),
+        ("exempt", "add", "fe80::%x/64", "--why", "it is ours"),
+        ("locate", "2001:db8::1%lan10"),
+    ],
+)
+def test_an_address_with_a_scope_is_refused(prompt: Prompt, words: tuple[str, ...]) -> None:
+    said = prompt.types(*words)
+    assert (said.status, "has a scope; write the" in said.err) == (1, True), said.err
+    assert prompt.types("penalties").out == "nothing stands\n"
+
+
 def test_an_exemption_is_listed_beside_those_of_the_policy_until_it_is_removed(prompt: Prompt) -> None:
     made = prompt.types("exempt", "add", "0200.0000.0007", "--why", "keynote encoder", "--until", "2d", "--json")
     ident = made.object["exemption"]["id"]

@@ -312,6 +312,11 @@ def test_link_local_addresses_have_no_sessions() -> None:
     assert planned([V7], seen).flushes == (SessionFlush("gw", (ip(7),), "swarm-7"),)
 
 
+def test_an_address_with_a_scope_has_no_sessions_that_could_be_named() -> None:
+    seen = world(replace(client(7), addresses=(ip_address("2001:db8::7%x;y"), ip(7))))
+    assert planned([V7], seen).flushes == (SessionFlush("gw", (ip(7),), "swarm-7"),)
+
+
 def test_a_client_without_addresses_has_no_sessions_to_forget() -> None:
     seen = world(replace(client(7), addresses=()))
     assert planned([replace(V7, addresses=())], seen).flushes == ()

@@ -283,6 +283,12 @@ def test_link_local_addresses_are_not_capped() -> None:
     assert "gw: none of its addresses is known" in why(1, [capped], world())
 
 
+@pytest.mark.parametrize("written", ["2001:db8::1%a;}b", "2001:db8::1%lan10", "2001:db8::1%x\ny"])
+def test_an_address_with_a_scope_comes_into_no_slot(written: str) -> None:
+    capped = replace(verdict(7, SessionCap(9)), addresses=(ip_address(written),))
+    assert "gw: none of its addresses is known" in why(1, [capped], world())
+
+
 def test_each_mac_of_a_user_goes_to_its_own_place_and_one_that_cannot_does_not_free_the_others() -> None:
     alice = replace(V7, client=ClientId("user:alice"), macs=(mac(7), mac(8), mac(9)))
     rows = (FdbEntry("sw1", "Gi0/9", mac(9), 10), FdbEntry("sw2", "Gi0/9", mac(9), 10))

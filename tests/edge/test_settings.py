@@ -390,6 +390,12 @@ def test_a_password_for_a_connection_that_we_do_not_use_is_refused(directory: Pa
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
+        (
+            "10.10.0.0/28, why",
+            '"fe80::1%x;y", why',
+            "switchguard.yaml:10: exempt.0.network: 'fe80::1%x;y' has a scope; write the network without `%` and what "
+            "follows",
+        ),
         ("mode: enforce", "mood: enforce", "switchguard.yaml:1: unknown key 'mood'; did you mean 'mode'?"),
         ("mode: enforce", "mode: off", "switchguard.yaml:1: mode: input should be 'observe' or 'enforce', not 'off'"),
         ("nat: 30s", "nat: 30", "switchguard.yaml:2: poll.nat: '30' has no unit; write a duration like 10s"),

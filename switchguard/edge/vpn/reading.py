@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network
 
-from switchguard.core.model import Address, Network
+from switchguard.core.model import Address, Network, plain_address, plain_network
 from switchguard.core.user_sessions import Told
 
 LONGEST_NAME = 128
@@ -43,10 +43,10 @@ def held(texts: Iterable[str]) -> tuple[Address | Network, ...]:
 
 
 def _held(text: str) -> Address | Network:
-    network: IPv4Network | IPv6Network = ip_network(text, strict=False)
+    network: IPv4Network | IPv6Network = plain_network(text, strict=False)
     if network.prefixlen < network.max_prefixlen:
         return network
-    return ip_address(network.network_address)
+    return network.network_address
 
 
 def outside(endpoint: str) -> Address | None:
@@ -54,7 +54,7 @@ def outside(endpoint: str) -> Address | None:
     None for what is none: it is only told to people."""
     found = _ENDPOINT.fullmatch(endpoint.strip())
     try:
-        return ip_address(found[1] or found[2]) if found else None
+        return plain_address(found[1] or found[2]) if found else None
     except ValueError:
         return None
 
