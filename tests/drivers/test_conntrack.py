@@ -4,16 +4,18 @@ from collections.abc import Iterable, Iterator
 from importlib import import_module
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import reference_conntrack
 from generate_conntrack import conntrack_lines
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from replay import RECORDINGS
+from replay import RECORDINGS, Replay
 
-from switchguard.core.model import NatUsage
+from switchguard import plugins
+from switchguard.core.model import Device, NatUsage, Role
+from switchguard.ports import ClearsSessions
 
 conntrack = import_module("switchguard.drivers._conntrack")
 rows = import_module("switchguard.drivers._conntrack_rows")
@@ -374,3 +376,10 @@ def test_an_error_while_the_table_arrives_travels() -> None:
 
     with pytest.raises(ConnectionResetError):
         conntrack.read_conntrack(lost(), "gw1")
+
+
+def test_whatever_an_address_holds_is_one_word_of_the_command() -> None:
+    told = {("stream", "conntrack -D -f ipv6 -s '2001:db8::1%a;reboot'"): "one\ntwo\n"}
+    gateway = Replay(Device("gw1", "linux", Role.GATEWAY), frozenset({"cli"}), told)
+    driver = cast(ClearsSessions, plugins.driver("linux"))
+    assert driver.clear_sessions(gateway, [IPv6Address("2001:db8::1%a;reboot")]) == 2

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from ipaddress import ip_network
+from ipaddress import IPv6Address, ip_network
 from typing import Protocol, cast
 
 import pytest
@@ -11,7 +11,7 @@ from replay import RECORDINGS, Replay
 
 from switchguard import plugins
 from switchguard.core.changes import Change
-from switchguard.core.model import Network
+from switchguard.core.model import Device, Network, Role
 from switchguard.core.penalties import Block, Penalty, RateLimit, RestrictPorts, SessionCap
 from switchguard.errors import DeviceError, UnexpectedOutput
 from switchguard.lab.frontends.grammar_vyos import OLD as PATTERNS_OF_1_3
@@ -212,6 +212,13 @@ set traffic-policy shaper WAN bandwidth 200mbit
 set traffic-policy shaper WAN default bandwidth 100%
 set interfaces ethernet eth0 traffic-policy out WAN
 """
+
+
+def test_whatever_an_address_holds_is_one_word_of_the_command() -> None:
+    command = "sudo conntrack -D -f ipv6 -s '2001:db8::1%a;reboot'"
+    told = {("ask", command): "conntrack v1.4.7 (conntrack-tools): 2 flow entries have been deleted.\n"}
+    router = Replay(Device("gw1", "vyos", Role.GATEWAY), frozenset({"cli"}), told)
+    assert DRIVER.clear_sessions(router, [IPv6Address("2001:db8::1%a;reboot")]) == 2
 
 
 class Old(Model):
