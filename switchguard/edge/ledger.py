@@ -349,7 +349,11 @@ class SqlLedger:
     def paused(self) -> str | None:
         with self._store.reading() as connection:
             pause = rows.noted(connection, "pause")
-        return None if pause is None else f"{pause['why']} ({pause['who']}, {pause['at']})"
+        if pause is None:
+            return None
+        if not isinstance(pause, Mapping) or not {"why", "who", "at"} <= pause.keys():
+            raise LedgerError(f"the note that says whether writes are paused makes no sense: {pause!r:.80}")
+        return f"{pause['why']} ({pause['who']}, {pause['at']})"
 
     def pause(self, why: str, who: str) -> None:
         at = self._clock()

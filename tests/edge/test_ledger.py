@@ -484,6 +484,17 @@ def test_a_pause_says_why_and_by_whom(ledger: SqlLedger) -> None:
     assert [(event.what, event.who) for event in ledger.history()] == [("paused", "ada"), ("resumed", "bob")]
 
 
+@pytest.mark.parametrize("note", ["{}", "7", '{"why": "keynote"}', '"keynote"'])
+def test_a_pause_that_makes_no_sense_is_an_error_and_can_be_ended(ledger: SqlLedger, path: Path, note: str) -> None:
+    ledger.pause("keynote until noon", "ada")
+    with sqlite3.connect(path) as raw:
+        raw.execute("UPDATE notes SET value = ? WHERE name = 'pause'", [note])
+    with pytest.raises(LedgerError, match="whether writes are paused makes no sense"):
+        ledger.paused()
+    assert ledger.resume("bob")
+    assert ledger.paused() is None
+
+
 def test_the_running_service_leaves_its_status(ledger: SqlLedger) -> None:
     assert ledger.status() is None
     ledger.save_status({"pid": 7, "at": AT.isoformat(), "gaps": []})
