@@ -3,11 +3,13 @@
 Exit codes: 0 done or nothing to do, 1 error, 2 there are changes (dry run), 3 refused by a safeguard.
 """
 
+import errno
 import gc
 import os
 import signal
 import sys
 from collections.abc import Mapping
+from getpass import getuser
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -21,6 +23,8 @@ from switchguard.cli import show
 from switchguard.errors import SwitchguardError
 
 INTERRUPTED = 130
+UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""What a file says that has no room, and a terminal that is gone: no fault of ours."""
 
 LOOK, ACT, RUN = "Look", "Act", "Run"
 COMMANDS: Mapping[str, tuple[str, str, str]] = {
@@ -117,10 +121,38 @@ def main() -> None:
     """The console script: translates errors into a sentence and an exit code, never a traceback."""
     # Else numpy starts a thread per core, for algebra that nobody does.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    open_what_is_closed()
+    be_somebody()
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, interrupt)
     spare_the_collector()
     sys.exit(run(sys.argv[1:]))
+
+
+def open_what_is_closed() -> None:
+    """`>&-` closes a stream. What was opened next would get its number, and what is meant for people would be written
+    into the ledger."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.dup2(nowhere := os.open(os.devnull, os.O_RDWR), number)
+            if nowhere != number:
+                os.close(nowhere)
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 - as long as the process
+
+
+def be_somebody() -> None:
+    """In a container there may be a number that is nobody's, without a home. Libraries look for one as they load."""
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = "/"
+    try:
+        getuser()
+    except (KeyError, OSError):
+        os.environ["LOGNAME"] = f"uid-{os.getuid()}"
 
 
 def spare_the_collector() -> None:
@@ -151,12 +183,21 @@ def run(arguments: list[str]) -> int:
         return 1
     except (KeyboardInterrupt, typer.Abort):
         result = INTERRUPTED
-    except Exception as defect:  # the process boundary: an operator gets a sentence, a developer asks
-        if "SWITCHGUARD_DEBUG" in os.environ:
-            raise
-        show.complain(f"error: a defect in switchguard: {type(defect).__name__}: {defect}")
-        show.complain("nothing was left half-written; SWITCHGUARD_DEBUG=1 shows where, for the report")
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            return complain_of_a_defect(error)
+        show.complain(f"error: what was to be written could not be: {error.strerror}")
         return 1
+    except Exception as defect:  # noqa: BLE001 - the process boundary: an operator gets a sentence, a developer asks
+        return complain_of_a_defect(defect)
     if result == INTERRUPTED:
         show.complain("interrupted")
     return result if isinstance(result, int) else 0
+
+
+def complain_of_a_defect(defect: Exception) -> int:
+    if "SWITCHGUARD_DEBUG" in os.environ:
+        raise defect
+    show.complain(f"error: a defect in switchguard: {type(defect).__name__}: {defect}")
+    show.complain("nothing was left half-written; SWITCHGUARD_DEBUG=1 shows where, for the report")
+    return 1

@@ -537,6 +537,34 @@ def test_a_reader_that_goes_away_is_no_reason_for_a_traceback(prompt: Prompt) ->
         assert "Traceback" not in command.stderr.read()
 
 
+def test_a_stream_that_is_closed_keeps_nobody_from_working(prompt: Prompt) -> None:
+    command = f"{SWITCHGUARD} --site {prompt.site} pause keynote <&- >&-"
+    said = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stderr) == (0, "")
+    assert "keynote" in prompt.types("status").out
+    both = subprocess.run(["sh", "-c", f"{SWITCHGUARD} --site {prompt.site} nonsense <&- >&- 2>&-"], check=False)
+    assert both.returncode == 1
+
+
+def test_what_finds_no_room_is_no_defect(prompt: Prompt) -> None:
+    command = f"{SWITCHGUARD} --site {prompt.site} drivers >/dev/full"
+    said = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stderr) == (
+        1,
+        "error: what was to be written could not be: No space left on device\n",
+    )
+
+
+def test_a_process_that_is_nobody_without_a_home_works(prompt: Prompt) -> None:
+    """A number without a name, as in a container; the number of this test is another one outside."""
+    words = ["unshare", "--user", "--map-user=54321", "env", "-i", str(SWITCHGUARD), "--site", str(prompt.site)]
+    said = subprocess.run([*words, "pause", "keynote"], capture_output=True, text=True, check=False)
+    if "unshare" in said.stderr:
+        pytest.skip(f"no user namespaces here: {said.stderr}")
+    assert (said.returncode, said.stderr) == (0, "")
+    assert "uid-54321" in prompt.types("status").out
+
+
 @pytest.fixture
 def heeded_ctrl_c() -> Iterator[None]:
     """Commands listen to SIGINT, although a shell in the background starts its own with that signal ignored."""
