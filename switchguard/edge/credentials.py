@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
+from switchguard.edge.paths import below
 from switchguard.errors import NotConfigured
 from switchguard.ports import Secret
 
@@ -53,7 +54,7 @@ def read_reference(value: object, base: Path) -> Reference:
         case {"env": str(name), **rest} if not rest and name:
             return "env", (name,)
         case {"file": str(path), **rest} if not rest and path:
-            return "file", (str(base / Path(path).expanduser()),)
+            return "file", (str(below(base, path)),)
         case {"command": [*words], **rest} if not rest and words and all(isinstance(word, str) for word in words):
             return "command", tuple(str(word) for word in words)
         case Mapping():

@@ -1,9 +1,11 @@
 """A site's inventory -> devices, and the ways to them."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
+from urllib.parse import quote
 
 from switchguard import plugins
 from switchguard.core.model import Device, Mode, Role
@@ -11,10 +13,18 @@ from switchguard.edge.complaints import HOST_FILES, POLICY_FILE, host_error
 from switchguard.edge.credentials import ReferredSecret, read_reference
 from switchguard.edge.marks import read_marked
 from switchguard.edge.napalm_platforms import objection, verifies_tls
+from switchguard.edge.paths import below
 from switchguard.edge.site_models import HostModel, SiteModel, SnmpModel
 from switchguard.edge.strict import Complaint, check
 from switchguard.errors import SiteError, UnknownPlugin
 from switchguard.ports import Endpoint, HostRow, Secret, SnmpAccess, Source
+
+LONGEST_NAME = 255
+"""Characters of a name in the name of a file, where what is no letter, digit, dot, dash or _ takes three or more."""
+LONGEST_HOST = 253
+"""Octets of a name in DNS."""
+SHOWN = 40
+"""Characters of something too long."""
 
 
 def read_hosts(path: Path, model: SiteModel) -> tuple[tuple[Device, Endpoint], ...]:
@@ -32,6 +42,30 @@ def read_hosts(path: Path, model: SiteModel) -> tuple[tuple[Device, Endpoint], .
         raise
 
 
+def _no_name(name: object) -> str:
+    """Why a device cannot be called so. A name is shown on terminals and is the name of a file with a lock."""
+    if not isinstance(name, str):
+        return f"the name of a host is text, and this is none in YAML; write it as {str(name)!r}"
+    if not name or name in (".", "..") or not name.isprintable() or len(quote(name, safe="")) > LONGEST_NAME:
+        most = f"at most {LONGEST_NAME} characters, other than '.' and '..'"
+        return f"the name of a host is of printable characters, best letters, digits, dots, dashes and _, and {most}"
+    return ""
+
+
+def _no_host(host: object) -> str:
+    """Why nothing can be reached by this name."""
+    if not isinstance(host, str):
+        return f"{host!r} is no text; write it as {str(host)!r}"
+    shown = host if len(host) <= SHOWN else f"{host[:SHOWN]}…"
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return f"{shown!r} is no name of a host: its labels have 1 to 63 characters"
+    if not host.isprintable() or " " in host or host.startswith("-") or len(host) > LONGEST_HOST:
+        return f"{shown!r} is neither an address nor a name of a host"
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class _Interpreter:
     """A host's row -> the device and the way to it."""
@@ -39,6 +73,7 @@ class _Interpreter:
     site: Path
 
     def __call__(self, row: HostRow) -> tuple[Device, Endpoint]:
+        self._check_names(row)
         checked = check(HostModel, row.data)
         if not isinstance(checked, HostModel):
             raise self._error(row, cast(tuple[Complaint, ...], checked))
@@ -65,6 +100,16 @@ class _Interpreter:
             mlag_peer=model.mlag_peer,
             public_addresses=model.public_addresses,
         )
+
+    def _check_names(self, row: HostRow) -> None:
+        """An inventory hands on what it finds, whatever a HostRow says: `5:` and `true:` are no texts in YAML."""
+        name: object = row.name
+        if why := _no_name(name):
+            written = name if isinstance(name, str) else json.dumps(name, default=str)
+            raise host_error(self.site, written, ("name",), f"{name!r}: {why}", below=())
+        where = ("hostname",) if row.host else ("name",)
+        if why := _no_host(row.host or row.name):
+            raise host_error(self.site, row.name, where, f"{row.name}: hostname: {why}", below=())
 
     def _check_way(self, row: HostRow, platform: str, model: HostModel) -> None:
         """An option that would be ignored is a mistake."""
@@ -123,7 +168,7 @@ class _Interpreter:
             raise host_error(self.site, row.name, name.split("."), f"{row.name}: {name}: {error}", below) from error
 
     def _file(self, name: str | None) -> str | None:
-        return None if name is None else str(self.site / Path(name).expanduser())
+        return None if name is None else str(below(self.site, name))
 
     def _error(self, row: HostRow, complaints: Sequence[Complaint]) -> SiteError:
         first = complaints[0]

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from switchguard.core.policy import IdentityPolicy
 from switchguard.edge.credentials import ReferredSecret, read_reference
 from switchguard.edge.leases import Kind, LeaseSource
+from switchguard.edge.paths import below
 from switchguard.edge.penalty_models import StepModel
 from switchguard.edge.strict import Duration, Reference, Strict, Unit
 
@@ -104,7 +105,7 @@ class LeasesModel(Strict):
         for kind in FILES:
             file: str | None = getattr(self, kind)
             if file is not None:
-                return LeaseSource(name, kind, str(site / Path(file).expanduser()))
+                return LeaseSource(name, kind, str(below(site, file)))
         if self.kea_api is None:
             return None
         key = f"leases.{name}.password"

@@ -17,6 +17,7 @@ from switchguard.edge.credentials import ReferredSecret, read_reference
 from switchguard.edge.marks import Marked, Steps
 from switchguard.edge.notice_models import NoticesModel
 from switchguard.edge.notify_texts import Texts, read_texts
+from switchguard.edge.paths import below
 from switchguard.edge.words import known_language
 from switchguard.errors import SiteError
 from switchguard.ports import Secret
@@ -61,7 +62,7 @@ def notice_settings(
     model: NoticesModel, contacts: Mapping[str, Any], language: str, site: Path, marked: Marked
 ) -> NoticeSettings:
     """`contacts`: zone -> what the site says about its contact. SiteError with the line of what is wrong."""
-    texts = read_texts(site / Path(model.folder).expanduser())
+    texts = read_texts(below(site, model.folder))
     try:
         known_language(language, texts.words)
     except SiteError as error:

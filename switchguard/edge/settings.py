@@ -22,6 +22,7 @@ from switchguard.edge.hosts import read_hosts
 from switchguard.edge.leases import LeaseSource
 from switchguard.edge.marks import Marked, read_marked
 from switchguard.edge.netbox import NetBox
+from switchguard.edge.paths import below
 from switchguard.edge.registry import known_languages, read_registry
 from switchguard.edge.site_models import (
     PollModel,
@@ -218,7 +219,7 @@ def _rule(
 
 def _source(model: RegistryModel | None, site: Path) -> Path | NetBox | None:
     if model is None or model.netbox is None:
-        return None if model is None or model.file is None else site / Path(model.file).expanduser()
+        return None if model is None or model.file is None else below(site, model.file)
     netbox = model.netbox
     try:
         reference = read_reference(netbox.token, site)
@@ -230,7 +231,7 @@ def _source(model: RegistryModel | None, site: Path) -> Path | NetBox | None:
         person=netbox.person,
         refresh_s=netbox.refresh.total_seconds(),
         timeout_s=netbox.timeout.total_seconds(),
-        ca_file=None if netbox.ca_file is None else str(site / Path(netbox.ca_file).expanduser()),
+        ca_file=None if netbox.ca_file is None else str(below(site, netbox.ca_file)),
     )
 
 

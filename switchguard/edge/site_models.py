@@ -18,6 +18,7 @@ from switchguard.edge.landing_models import LandingModel
 from switchguard.edge.moments import by
 from switchguard.edge.netbox import Person, base_url
 from switchguard.edge.notice_models import NoticesModel
+from switchguard.edge.paths import below
 from switchguard.edge.penalty_models import BoxModel, Ladder, PenaltyModel, SofterLadder, sentence_of
 from switchguard.edge.rule_models import rule_models, zone_keys
 from switchguard.edge.strict import (
@@ -120,7 +121,7 @@ class LogModel(Strict):
     match: str = Field(min_length=1, description="only lines with this text; each is one connection from its `SRC=`")
 
     def log(self, name: str, site: Path, zone: tzinfo) -> ConnectionLog:
-        return ConnectionLog(name, site / Path(self.file).expanduser(), self.match, zone)
+        return ConnectionLog(name, below(site, self.file), self.match, zone)
 
 
 class TrapsModel(Strict):

@@ -7,6 +7,7 @@ from typing import Annotated, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from switchguard.edge.credentials import ReferredSecret, read_reference
+from switchguard.edge.paths import below
 from switchguard.edge.strict import Duration, Reference, Strict
 from switchguard.edge.vpn.sources import Command, Listing, OpenVPN, Radius, Source, StrongSwan, UserSource, WireGuard
 
@@ -30,7 +31,7 @@ class WireGuardModel(Strict):
     )
 
     def source(self, site: Path, _where: str) -> Source:
-        names = None if self.names is None else site / Path(self.names).expanduser()
+        names = None if self.names is None else below(site, self.names)
         return WireGuard(_device(self.device), self.interface, names, self.idle)
 
 
@@ -77,7 +78,7 @@ class RadiusModel(Strict):
     )
 
     def source(self, site: Path, _where: str) -> Source:
-        return Radius(str(site / Path(self.detail).expanduser()))
+        return Radius(str(below(site, self.detail)))
 
 
 class ListModel(Strict):
@@ -87,7 +88,7 @@ class ListModel(Strict):
     )
 
     def source(self, site: Path, _where: str) -> Source:
-        return Listing(site / Path(self.file).expanduser())
+        return Listing(below(site, self.file))
 
 
 class CommandModel(Strict):

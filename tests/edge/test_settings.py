@@ -466,6 +466,23 @@ def test_all_mistakes_of_a_file_are_told_at_once(directory: Path, edit: Edit) ->
         ("hosts.yaml", "  platform: linux\n", "", "hosts.yaml:1: gw1: platform is missing; there are: arista_eos"),
         ("hosts.yaml", "port: 2222", "groups: [al]", "hosts.yaml:9: 'groups' is here twice"),
         ("hosts.yaml", "gw1:", "gw1: [", "hosts.yaml:3: no YAML"),
+        ("hosts.yaml", "gw1:", "5:", "hosts.yaml:1: 5: the name of a host is text, and this is none in YAML"),
+        ("hosts.yaml", "gw1:", "true:", "hosts.yaml:1: True: the name of a host is text, and this is none in YAML"),
+        ("hosts.yaml", "gw1:", '"..":', "hosts.yaml:1: '..': the name of a host is of printable characters"),
+        ("hosts.yaml", "gw1:", '"":', "hosts.yaml:1: '': the name of a host is of printable characters"),
+        ("hosts.yaml", "gw1:", f"{'x' * 300}:", "the name of a host is of printable characters"),
+        ("hosts.yaml", "gw1:", '"gw\\n1":', "hosts.yaml:1: 'gw\\n1': the name of a host is of printable"),
+        ("hosts.yaml", "gw1:", '"\\e[31mred":', "hosts.yaml:1: '\\x1b[31mred': the name of a host is of printable"),
+        ("hosts.yaml", "192.0.2.1", "5", "hosts.yaml:2: gw1: hostname: 5 is no text; write it as '5'"),
+        ("hosts.yaml", "192.0.2.1", "x" * 500, f"hosts.yaml:2: gw1: hostname: '{'x' * 40}…' is no name of a host"),
+        ("hosts.yaml", "192.0.2.1", '"10.0.0.1; reboot"', "hosts.yaml:2: gw1: hostname: '10.0.0.1; reboot' is neither"),
+        ("hosts.yaml", "192.0.2.1", "-oProxyCommand=id", "hosts.yaml:2: gw1: hostname: '-oProxyCommand=id' is neither"),
+        (
+            "groups.yaml",
+            "{file: community}",
+            "{file: ~nobody-here/x}",
+            "'~nobody-here/x': nobody knows which directory",
+        ),
         ("groups.yaml", "all:", "everybody:", "the inventory plugin SimpleInventory failed: KeyError: 'all'"),
         ("groups.yaml", "timeout: 5s", "timeout: 5", "groups.yaml:7: gw1: timeout: '5' has no unit"),
         ("groups.yaml", "community:", "comunity:", "groups.yaml:8: gw1: unknown key 'snmp.comunity'; did you mean"),
@@ -479,6 +496,19 @@ def test_a_mistake_about_a_host_is_told_with_its_line(
 ) -> None:
     edit(file, old, new)
     assert said in complaint(directory)
+
+
+@pytest.mark.parametrize("name", ["sw-1.example.org", "SW_1", "sw 1", "1", "sw1; reboot", "Küche", "a/b", "-rf"])
+def test_a_host_may_be_called_what_can_be_shown_and_kept(directory: Path, edit: Edit, name: str) -> None:
+    edit("hosts.yaml", "gw1:", f'"{name}":')
+    edit("switchguard.yaml", "device: gw1", f'device: "{name}"')
+    assert load_site(directory).devices[0].name == name
+
+
+@pytest.mark.parametrize("host", ["gw1.example.org", "2001:db8::7", "fe80::1%eth0", "bücher.example", "local"])
+def test_a_host_is_reached_by_any_address_or_name(directory: Path, edit: Edit, host: str) -> None:
+    edit("hosts.yaml", "hostname: 192.0.2.1", f'hostname: "{host}"')
+    assert load_site(directory).endpoints["gw1"].host == host
 
 
 def test_a_mistake_in_the_defaults_is_found_there(directory: Path) -> None:
