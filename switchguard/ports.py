@@ -457,7 +457,7 @@ class Ledger(Protocol):
         """After reading back."""
 
     def disown(self, outcomes: Sequence[Outcome], at: datetime) -> None:
-        """Refused, since somebody else has filled the slot: what was intended there is not ours."""
+        """Refused before anything was tried: what was intended there is not ours."""
 
     def paused(self) -> str | None:
         """Why all writes are paused, or None."""

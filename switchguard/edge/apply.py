@@ -149,7 +149,8 @@ class _Work:
 
     def _change(self, device: str, batch: tuple[Change, ...]) -> _Done:
         """Who is not where he was is not penalised, nor who was let off since, and the others are."""
-        told = [it for change in batch if change in self.gone for it in self.hands.refuse((change,), self.gone[change])]
+        refused = {change: self.gone[change] for change in batch if change in self.gone}
+        told = self.hands.refuse(refused) if refused else ()
         staying = tuple(change for change in batch if change not in self.gone)
         return _Done((*told, *(self.hands.change(device, staying) if staying else ())))
 
@@ -168,7 +169,7 @@ class _Work:
             else:
                 new = ", ".join(_place(change.slot) for change in places)
                 why = f"stays until the new place is verified: {new}"
-                self._settle(_Done(self.hands.refuse((release,), why)))
+                self._settle(_Done(self.hands.refuse({release: why})))
 
     def _blocks(self, flush: SessionFlush) -> tuple[Change, ...]:
         return tuple(c for c in self.plan.changes if c.after is not None and flush.verdict in c.verdicts)
@@ -231,10 +232,10 @@ class _Hands:
         began = self.clock()
         attempt = self._attempt(name, changes, looked)
         if attempt.paused is not None:
-            return self.refuse(changes, f"paused: {attempt.paused}")
+            return self.refuse(dict.fromkeys(changes, f"paused: {attempt.paused}"))
         if attempt.foreign:
             rest = tuple(change for change in changes if change not in attempt.foreign)
-            return (*self._disown(attempt.foreign), *(self.change(name, rest) if rest else ()))
+            return (*self.refuse(attempt.foreign), *(self.change(name, rest) if rest else ()))
         if attempt.refused and len(changes) > 1:
             return tuple(it for part in _parts(changes) for it in self.change(name, part, attempt.looked))
         if attempt.now is None:
@@ -244,14 +245,12 @@ class _Hands:
         self.ledger.record(outcomes, self.clock())
         return outcomes
 
-    def refuse(self, changes: Sequence[Change], why: str) -> tuple[Outcome, ...]:
-        outcomes = tuple(Outcome(change, "refused", why, None, 0.0) for change in changes)
-        self.ledger.record(outcomes, self.clock())
-        return outcomes
-
-    def _disown(self, foreign: Mapping[Change, str]) -> tuple[Outcome, ...]:
-        outcomes = tuple(Outcome(change, "refused", why, None, 0.0) for change, why in foreign.items())
-        self.ledger.disown(outcomes, self.clock())
+    def refuse(self, refused: Mapping[Change, str]) -> tuple[Outcome, ...]:
+        """What was not even tried, and why. A slot that was not ours before is not ours by that."""
+        outcomes = tuple(Outcome(change, "refused", why, None, 0.0) for change, why in refused.items())
+        new = set(self._new(refused))
+        self.ledger.record([it for it in outcomes if it.change not in new], self.clock())
+        self.ledger.disown([it for it in outcomes if it.change in new], self.clock())
         return outcomes
 
     def flush(self, flush: SessionFlush) -> str:

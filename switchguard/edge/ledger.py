@@ -234,7 +234,7 @@ class SqlLedger:
                     rows.set_slot(connection, change.slot, state="pushed")
 
     def record(self, outcomes: Sequence[Outcome], at: datetime) -> None:
-        """What was verified is verified or gone; a release that failed is still to be done; what was refused is meant.
+        """What was verified is verified or gone; a release that failed or was refused is still to be done.
 
         An outcome that repeats word for word, cycle after cycle, is told once in the history. Letters about a penalty
         may be sent once it is verified.
@@ -245,11 +245,12 @@ class SqlLedger:
                 _hold_or_send_letters(connection, outcome, at)
 
     def disown(self, outcomes: Sequence[Outcome], at: datetime) -> None:
-        """Refused, since somebody else has filled the slot: it never was ours, and does not become it later."""
+        """Refused before anything was tried: what was intended there never was ours. What somebody types there just
+        because we did not, does not become ours either."""
         with self._store.writing() as connection:
             for outcome in outcomes:
                 rows.record(connection, outcome, at)
-                rows.drop_slot(connection, outcome.change.slot)
+                rows.disown(connection, outcome.change.slot)
                 _hold_or_send_letters(connection, outcome, at)
 
     def forget_device(self, device: str, who: str, why: str) -> tuple[HeldSlot, ...]:

@@ -194,8 +194,14 @@ def set_slot(connection: Connection, slot: Slot, **values: object) -> None:
     connection.execute(update(tables.slots).where(tables.slots.c.slot == _key(slot)).values(**values))
 
 
-def drop_slot(connection: Connection, slot: Slot) -> None:
+def _drop_slot(connection: Connection, slot: Slot) -> None:
     connection.execute(delete(tables.slots).where(tables.slots.c.slot == _key(slot)))
+
+
+def disown(connection: Connection, slot: Slot) -> None:
+    """What was only planned. What another pass has tried since, it holds."""
+    here = (tables.slots.c.slot == _key(slot)) & (tables.slots.c.state == "planned")
+    connection.execute(delete(tables.slots).where(here))
 
 
 def forget(connection: Connection, slot: Slot, at: datetime, who: str = SERVICE, why: str = GONE) -> None:
@@ -204,7 +210,7 @@ def forget(connection: Connection, slot: Slot, at: datetime, who: str = SERVICE,
         return
     subjects = _slot_subjects(connection, slot, json.loads(row.verdicts))
     tell(connection, at, who, "forgotten", why, subjects, {"slot": slot})
-    drop_slot(connection, slot)
+    _drop_slot(connection, slot)
 
 
 def record(connection: Connection, outcome: Outcome, at: datetime) -> None:
@@ -215,10 +221,12 @@ def record(connection: Connection, outcome: Outcome, at: datetime) -> None:
         tell(connection, at, SERVICE, outcome.state, outcome.why or change.why, subjects, outcome)
     if outcome.state == "verified" and change.after is None:
         if row is not None and row.state == "releasing":  # else somebody has put something there since
-            drop_slot(connection, change.slot)
+            _drop_slot(connection, change.slot)
     elif outcome.state == "refused" or change.after is None:
         set_slot(connection, change.slot, last_outcome=words)
     else:
+        if row is None:  # somebody has disowned it since: what stands there by us is ours all the same
+            mean(connection, change, outcome.state, at)
         set_slot(connection, change.slot, state=outcome.state, last_outcome=words)
 
 

@@ -199,6 +199,13 @@ def test_rule_6_a_line_that_an_administrator_typed_since_the_plan_does_not_becom
     assert scene.rack.commits == [("core1", 1)]
 
 
+def test_rule_6_what_a_person_types_because_we_were_paused_does_not_become_ours(scene: Scene) -> None:
+    scene.ledger.pause("keynote", "ada")
+    slot = mac_block("core1", 1)
+    assert [it.state for it in scene.apply(put(slot))] == ["refused"]
+    assert scene.states() == {}
+
+
 def test_rule_7_what_a_process_that_died_had_meant_is_its_own(scene: Scene) -> None:
     slot = mac_block("core1", 1)
     scene.ledger.intend(Plan(AT, (put(slot),)))
@@ -577,7 +584,7 @@ def test_a_mac_that_moved_since_it_was_judged_is_not_blocked_and_the_others_are(
     assert outcomes[0].why == "02:00:00:00:00:07 is not on sw1 Gi0/7 any more, but on sw1 Gi0/9"
     assert scene.rack.read("core1") == {STAYER.slot: Block()}
     assert asked == [["sw1"]], "one reading, of the device concerned"
-    assert scene.states() == {MOVER.slot: "planned", STAYER.slot: "verified"}, "the next cycle decides anew"
+    assert scene.states() == {STAYER.slot: "verified"}, "the next cycle decides anew"
 
 
 def test_what_was_read_a_moment_ago_is_not_read_again(scene: Scene) -> None:

@@ -384,6 +384,18 @@ def test_what_somebody_else_has_put_there_is_disowned_and_told(ledger: SqlLedger
     assert (ledger.held(), whats(ledger, "core1")) == ((), ["refused"])
 
 
+def test_what_another_pass_has_pushed_is_not_disowned_and_what_was_is_ours_once_it_stands(ledger: SqlLedger) -> None:
+    refusal = outcome(PUT, "refused", "moved")
+    ledger.intend(Plan(AT, (PUT,)))
+    ledger.pushed((PUT,), AT)
+    ledger.disown((refusal,), AT)
+    assert [it.state for it in ledger.held()] == ["pushed"]
+    ledger.intend(Plan(AT, (PUT,)))
+    ledger.disown((refusal,), AT)
+    ledger.record((outcome(PUT),), AT)
+    assert [(it.state, it.verdicts) for it in ledger.held()] == [("verified", (VERDICT.id,))]
+
+
 # --- history ---------------------------------------------------------------------------------------------------------
 
 
