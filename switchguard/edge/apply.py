@@ -232,7 +232,7 @@ class _Hands:
         began = self.clock()
         attempt = self._attempt(name, changes, looked)
         if attempt.paused is not None:
-            return self.refuse(dict.fromkeys(changes, f"paused: {attempt.paused}"))
+            return self.refuse(dict.fromkeys(changes, f"paused: {attempt.paused}"), tried=looked)
         if attempt.foreign:
             rest = tuple(change for change in changes if change not in attempt.foreign)
             return (*self.refuse(attempt.foreign), *(self.change(name, rest) if rest else ()))
@@ -245,10 +245,10 @@ class _Hands:
         self.ledger.record(outcomes, self.clock())
         return outcomes
 
-    def refuse(self, refused: Mapping[Change, str]) -> tuple[Outcome, ...]:
-        """What was not even tried, and why. A slot that was not ours before is not ours by that."""
+    def refuse(self, refused: Mapping[Change, str], tried: bool = False) -> tuple[Outcome, ...]:
+        """What is not done, and why. A slot that was not ours before is not ours by that, unless it was `tried`."""
         outcomes = tuple(Outcome(change, "refused", why, None, 0.0) for change, why in refused.items())
-        new = set(self._new(refused))
+        new = set() if tried else set(self._new(refused))
         self.ledger.record([it for it in outcomes if it.change not in new], self.clock())
         self.ledger.disown([it for it in outcomes if it.change in new], self.clock())
         return outcomes

@@ -236,6 +236,15 @@ def test_what_a_batch_had_put_there_before_it_failed_is_not_taken_for_somebody_e
     assert [it.state for it in scene.apply(*(put(mac_block("core1", n)) for n in (1, 2)))] == ["verified", "verified"]
 
 
+def test_what_a_batch_may_have_put_there_stays_ours_when_somebody_pauses_then(scene: Scene) -> None:
+    scene.driver_of = lambda _platform: HalfwayDriver()
+    scene.rack.steps = lambda: scene.ledger.pause("wrong client!", "ada") if on_device(scene, "core1") else None
+    slots = [mac_block("core1", n) for n in (1, 2)]
+    assert [it.state for it in scene.apply(*(put(slot) for slot in slots))] == ["refused", "refused"]
+    assert on_device(scene, "core1") == {slots[0]: Block()}
+    assert scene.states() == dict.fromkeys(slots, "planned"), "the next pass finds out where things stand"
+
+
 class HalfwayDriver(ToyDriver):
     """Takes the first line of several, and then refuses."""
 
