@@ -13,7 +13,7 @@ from switchguard.cli import notify, objects
 from switchguard.cli.health import cost_object
 from switchguard.cli.usage import Hour, Line, hour_object, usage_object
 from switchguard.core.calendar import Window
-from switchguard.core.changes import Change, Diff, Outcome, Plan, Slot
+from switchguard.core.changes import Change, Diff, HeldSlot, Outcome, Plan, Slot
 from switchguard.core.letters import Addressee, Letter, facts
 from switchguard.core.model import (
     Attribution,
@@ -46,6 +46,7 @@ CLIENT = Client(ClientId(f"mac:{MAC}"), (MAC,), (USAGE.address,), USAGE, WHERE)
 GAP = Gap("sw2", "fdb", "no answer")
 CHANGE = Change(Slot("core", "block", Station(None, 10, MAC)), None, Block(), ("a1",), "block 02:00:00:00:00:07")
 PLAN = Plan(NOW, changes=(CHANGE,), observed=(CHANGE,), refusals=(Refusal("x", "y", "observe"),))
+HELD = HeldSlot(CHANGE.slot, Block(), "verified", ("a1",), NOW)
 VERDICT = Verdict("a1", CLIENT.identity, "swarm", Block(), NOW, NOW, "because", (MAC,))
 LETTER = Letter(Addressee("person", "Ada", "ada@example.org", "en"), "begins", facts(VERDICT, "quota"), NOW)
 NOTICE = Entry(LETTER.key, "person ada@example.org", LETTER, "waiting", NOW, NOW, 1, None, "no answer")
@@ -57,6 +58,7 @@ OBJECTS: dict[str, objects.Json] = {
     "plan": objects.plan_object(PLAN, {"core": Diff("+x", "device")}),
     "plan without diff": objects.plan_object(PLAN, {"core": Unreachable("core", "no answer")}),
     "outcome": objects.outcome_object(Outcome(CHANGE, "verified", "read back", Diff("+x", "device"), 1.0)),
+    "lines left": {"lines_left": [{"device": "sw9", "slots": objects.held_objects([HELD])}]},
     "penalty": objects.penalty_record_object(PenaltyRecord(VERDICT, None, "", ())),
     "event": objects.event_object(Event(NOW, "alice", "verified", "why", (), {})),
     "factor": objects.factor_object(factor(USAGE)),
