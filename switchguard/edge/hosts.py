@@ -45,7 +45,7 @@ def read_hosts(path: Path, model: SiteModel) -> tuple[tuple[Device, Endpoint], .
 def _no_name(name: object) -> str:
     """Why a device cannot be called so. A name is shown on terminals and is the name of a file with a lock."""
     if not isinstance(name, str):
-        return f"the name of a host is text, and this is none in YAML; write it as {str(name)!r}"
+        return "the name of a host is text, and this is none in YAML; write it in quotes"
     if not name or name in (".", "..") or not name.isprintable() or len(quote(name, safe="")) > LONGEST_NAME:
         most = f"at most {LONGEST_NAME} characters, other than '.' and '..'"
         return f"the name of a host is of printable characters, best letters, digits, dots, dashes and _, and {most}"
@@ -55,7 +55,7 @@ def _no_name(name: object) -> str:
 def _no_host(host: object) -> str:
     """Why nothing can be reached by this name."""
     if not isinstance(host, str):
-        return f"{host!r} is no text; write it as {str(host)!r}"
+        return f"{host!r} is no text; write it in quotes"
     shown = host if len(host) <= SHOWN else f"{host[:SHOWN]}…"
     try:
         host.encode("idna")
@@ -106,7 +106,7 @@ class _Interpreter:
         name: object = row.name
         if why := _no_name(name):
             written = name if isinstance(name, str) else json.dumps(name, default=str)
-            raise host_error(self.site, written, ("name",), f"{name!r}: {why}", below=())
+            raise host_error(self.site, written, ("name",), f"{name!r:.60}: {why}", below=())
         where = ("hostname",) if row.host else ("name",)
         if why := _no_host(row.host or row.name):
             raise host_error(self.site, row.name, where, f"{row.name}: hostname: {why}", below=())

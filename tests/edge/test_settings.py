@@ -473,7 +473,7 @@ def test_all_mistakes_of_a_file_are_told_at_once(directory: Path, edit: Edit) ->
         ("hosts.yaml", "gw1:", f"{'x' * 300}:", "the name of a host is of printable characters"),
         ("hosts.yaml", "gw1:", '"gw\\n1":', "hosts.yaml:1: 'gw\\n1': the name of a host is of printable"),
         ("hosts.yaml", "gw1:", '"\\e[31mred":', "hosts.yaml:1: '\\x1b[31mred': the name of a host is of printable"),
-        ("hosts.yaml", "192.0.2.1", "5", "hosts.yaml:2: gw1: hostname: 5 is no text; write it as '5'"),
+        ("hosts.yaml", "192.0.2.1", "5", "hosts.yaml:2: gw1: hostname: 5 is no text; write it in quotes"),
         ("hosts.yaml", "192.0.2.1", "x" * 500, f"hosts.yaml:2: gw1: hostname: '{'x' * 40}…' is no name of a host"),
         ("hosts.yaml", "192.0.2.1", '"10.0.0.1; reboot"', "hosts.yaml:2: gw1: hostname: '10.0.0.1; reboot' is neither"),
         ("hosts.yaml", "192.0.2.1", "-oProxyCommand=id", "hosts.yaml:2: gw1: hostname: '-oProxyCommand=id' is neither"),
