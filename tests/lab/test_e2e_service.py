@@ -157,7 +157,7 @@ def test_hangup_reloads_the_policy_and_a_broken_one_changes_nothing(lab: Lab, de
 
 
 def test_a_switch_that_a_reload_renamed_is_told_until_it_is_back_under_its_name(lab: Lab, desk: Desk) -> None:
-    assert desk.types("block", "mac", desk.mac(ON_SW1), "--yes", "--for", "8s").status == 0
+    assert desk.types("block", "mac", desk.mac(ON_SW1), "--yes", "--for", "20s").status == 0
     hosts = desk.site / "hosts.yaml"
     before = hosts.read_text()
     with desk.begins("run") as service:
