@@ -61,11 +61,24 @@ def carry_out(
     concerned = restricted(whole, {*ended, *(verdict.id for verdict in new)}, held)
     plan = lifted_because(concerned, released, held)
     decision = Decision(tuple(new), tuple(it for it in released if it.verdict in standing))
+    decided(wiring, attribution, plan, decision, manner, once_agreed)
+
+
+def decided(
+    wiring: Wiring,
+    attribution: Attribution,
+    plan: Plan,
+    decision: Decision,
+    manner: Manner,
+    once_agreed: Callable[[], None] = lambda: None,
+) -> None:
+    """What a person has decided, and the plan of it: on record with its letters and done, if the answer is yes."""
     letters = wiring.letters(News(decision, plan, attribution))
-    outcomes = show_and_ask(
-        wiring, plan, manner, lambda: wiring.ledger.sentence(new, released, clock(), letters), once_agreed
-    )
-    finish(plan, outcomes)
+
+    def record() -> None:
+        wiring.ledger.sentence(decision.standing, decision.released, clock(), letters)
+
+    finish(plan, show_and_ask(wiring, plan, manner, record, once_agreed))
 
 
 def show_and_ask(

@@ -74,27 +74,15 @@ def check(
     missing, over = missing_credentials(site), exemptions_over(site, clock())
     left = gone_or_unknown(wiring)
     if as_json:
-        tables = objects.poll_object(snapshot, 0.0)["tables"] if snapshot else []
-        typer.echo(
-            objects.dump(
-                {
-                    "site": str(site.path),
-                    "mode": site.policy.mode,
-                    "devices": [
-                        {"device": d.name, "platform": d.platform, "role": d.role, "mode": d.mode} for d in site.devices
-                    ],
-                    "rules": [rule.name for rule in site.policy.rules],
-                    "missing_credentials": [{"of": it.device, "why": it.why} for it in missing],
-                    "trusts_anybody": trusting(wiring),
-                    "exemptions_over": over,
-                    "lines_left": [
-                        {"device": name, "slots": objects.held_objects(held)} for name, held in left.items()
-                    ],
-                    "tables": tables,
-                    "gaps": [objects.gap_object(gap) for gap in gaps],
-                }
-            )
-        )
+        found = {
+            **site_object(wiring),
+            "missing_credentials": [{"of": it.device, "why": it.why} for it in missing],
+            "exemptions_over": over,
+            "lines_left": [{"device": name, "slots": objects.held_objects(held)} for name, held in left.items()],
+            "tables": objects.poll_object(snapshot, 0.0)["tables"] if snapshot else [],
+            "gaps": [objects.gap_object(gap) for gap in gaps],
+        }
+        typer.echo(objects.dump(found))
     else:
         say_site(wiring)
         for note in over:
@@ -113,6 +101,17 @@ def unreadable(wiring: Wiring) -> tuple[Gap, ...]:
     """Devices that do not tell what they enforce, so nothing can be put there: SNMP that works proves no login."""
     with show.progress("reading configurations"):
         return tuple(found for found in wiring.enforced().values() if isinstance(found, Gap))
+
+
+def site_object(wiring: Wiring) -> objects.Json:
+    site = wiring.site
+    return {
+        "site": str(site.path),
+        "mode": site.policy.mode,
+        "devices": [{"device": d.name, "platform": d.platform, "role": d.role, "mode": d.mode} for d in site.devices],
+        "rules": [rule.name for rule in site.policy.rules],
+        "trusts_anybody": trusting(wiring),
+    }
 
 
 def say_site(wiring: Wiring) -> None:

@@ -5,14 +5,13 @@ from typing import Annotated
 import typer
 
 from switchguard.cli import objects, show
-from switchguard.cli.act import CHANGES_PENDING, REFUSED, agreed, finish, operator, show_and_ask
+from switchguard.cli.act import CHANGES_PENDING, REFUSED, agreed, decided, operator
 from switchguard.cli.leftovers import gone
 from switchguard.cli.options import BY_HAND, Manner, Reason, spread
 from switchguard.cli.read import look_around
 from switchguard.cli.wiring import Wiring, clock
 from switchguard.core.attribute import attribute
 from switchguard.core.explain import held_sentence
-from switchguard.core.notices import News
 from switchguard.core.penalties import Decision, Release
 from switchguard.core.plan import lifted_because, nothing
 from switchguard.cycle import PLACES, make_plan
@@ -44,14 +43,11 @@ def release_all(ctx: typer.Context, manner: Manner, reason: Reason = BY_HAND, fo
         typer.echo(empty if manner.as_json else "nothing stands")
         return
     why = f"release-all: {reason} ({operator()})"
-    released = [Release(verdict, why) for verdict in standing]
+    released = tuple(Release(verdict, why) for verdict in standing)
     lifted = [Release(record.verdict, why) for record in wiring.ledger.penalties()]
     attribution = attribute(look_around(wiring, PLACES))
     whole = make_plan(wiring.site.policy, wiring.doors(), attribution, (), clock())
-    plan = lifted_because(whole, lifted, held)
-    letters = wiring.letters(News(Decision((), tuple(released)), plan, attribution))
-    outcomes = show_and_ask(wiring, plan, manner, lambda: wiring.ledger.sentence((), released, clock(), letters))
-    finish(plan, outcomes)
+    decided(wiring, attribution, lifted_because(whole, lifted, held), Decision((), released), manner)
 
 
 # --- devices that are gone -------------------------------------------------------------------------------------------

@@ -50,11 +50,6 @@ class LabClient:
         with entered(self.name):
             return subprocess.run(arguments, capture_output=True, text=True, timeout=timeout_s, check=False)
 
-    def popen(self, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
-        """A command in the background, which may only complain."""
-        with entered(self.name):
-            return subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-
     def change_mac(self, mac: str) -> None:
         """As devices with randomised addresses do. It announces itself (gratuitous ARP), as after joining a network."""
         with entered(self.name):
